@@ -1,0 +1,321 @@
+//! The only place that knows everybody: a [`Config`] in, a running service out. `main` and the tests build the same
+//! [`App`]; the listeners come from outside, so that a test can bind port 0.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+
+use crate::clock::Clock;
+use crate::config::{Config, StoreUrl};
+use crate::domain::application::Region;
+use crate::domain::decision::{Policy, UnknownRemark};
+use crate::domain::remark::RemarkClass;
+use crate::flow::classify::Rule;
+use crate::http::access::{self, Access};
+use crate::http::api::{ApiState, auth::token_hash};
+use crate::http::callback::{self, CallbackState};
+use crate::http::health::HealthState;
+use crate::http::serve::{self, Handle, serve};
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::nium::{self, Nium};
+use crate::ops::Ops;
+use crate::store::wake::Wake;
+use crate::store::{Place, Store, Use};
+use crate::vault::{MasterKey, Vault};
+use crate::worker::notify::{self, Notifier};
+use crate::worker::{self, Chance, Parts, Worker};
+
+/// How long requests under way may take to finish once the listeners are closed.
+const GRACE: Duration = Duration::from_secs(10);
+/// Customers attended to at once: more than the calls to Nium that may run at once, so that storing and sealing go on
+/// while others wait for the pace.
+const CUSTOMERS_AT_ONCE: usize = 8;
+
+/// What an [`App`] is built from, besides its configuration.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// The public listener, bound.
+    pub public: TcpListener,
+    /// The admin listener, bound.
+    pub admin: TcpListener,
+    /// Wake-ups; a silent one proves that the poll alone suffices.
+    pub wake: Wake,
+}
+
+/// A service that is put together and not yet running.
+pub struct App {
+    public: Listener,
+    admin: Listener,
+    worker: Arc<Worker>,
+    store: Arc<Store>,
+    stopping: Arc<AtomicBool>,
+    drain: Duration,
+}
+
+struct Listener {
+    socket: TcpListener,
+    router: Router,
+    options: serve::Options,
+    handle: Handle,
+}
+
+impl App {
+    /// Opens the store, takes over what a dead process held, and wires everything together.
+    pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let Surroundings { clock, public, admin, wake } = surroundings;
+        let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
+        let released = store.release_the_dead().await.context("taking over what an earlier process held")?;
+        if released > 0 {
+            tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
+        }
+        let vault = Arc::new(vault(config)?);
+        let metrics = Arc::new(Metrics::new());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let api_url = api_url(config, admin.local_addr()?);
+        let parts = Parts {
+            options: worker_options(config, &api_url),
+            store: Arc::clone(&store),
+            nium: nium_client(config, &metrics)?,
+            vault: Arc::clone(&vault),
+            notifier: notifier(config)?,
+            clock: clock.clone(),
+            chance: Chance::new(uuid::Uuid::new_v4),
+            wake,
+            metrics: metrics.work.clone(),
+        };
+        let health = Arc::new(HealthState {
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+            clock: clock.clone(),
+            stopping: Arc::clone(&stopping),
+        });
+        let callbacks = callback_state(config, &store, &metrics);
+        let api = Arc::new(ApiState {
+            ops: Ops {
+                store: Arc::clone(&store),
+                vault,
+                clock,
+                region: region(config)?,
+                api_url,
+                submissions_max: config.flow.max_submissions,
+                fresh_id: uuid::Uuid::now_v7,
+            },
+            bootstrap_hash: config.admin.bootstrap_token.as_ref().map(|token| token_hash(token.expose())),
+        });
+        Ok(Self {
+            public: Listener {
+                socket: public,
+                router: crate::http::public_router(callbacks, &health),
+                options: public_options(config).await?,
+                handle: Handle::new(),
+            },
+            admin: Listener {
+                socket: admin,
+                router: crate::http::admin_router(&api, &health),
+                options: serve::Options::default(),
+                handle: Handle::new(),
+            },
+            worker: Arc::new(Worker::new(parts)),
+            store,
+            stopping,
+            drain: Duration::from_secs(config.public.drain_seconds),
+        })
+    }
+
+    /// The address of the public listener.
+    pub fn public_addr(&self) -> std::io::Result<SocketAddr> {
+        self.public.socket.local_addr()
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
+        self.admin.socket.local_addr()
+    }
+
+    /// Runs until `stop` resolves, then stops as the design says (4.1): readiness turns false, intake stays open for
+    /// the drain time, listeners close, loops finish, the writer thread stops last. `stop` is asked again meanwhile; a
+    /// second signal ends the waiting. True if nothing failed.
+    pub async fn run<S, F>(self, stop: S) -> bool
+    where
+        S: Fn() -> F,
+        F: Future<Output = ()>,
+    {
+        let life = Lifecycle::new();
+        let handles = [self.public.handle.clone(), self.admin.handle.clone()];
+        for (name, listener) in [("public listener", self.public), ("admin listener", self.admin)] {
+            let Listener { socket, router, options, handle } = listener;
+            life.spawn(name, async move {
+                serve(socket, router, options, handle).await.map_err(|error| error.to_string())
+            });
+        }
+        let (work, soft, hard) = (Arc::clone(&self.worker), life.soft(), life.hard());
+        life.spawn("worker", async move {
+            worker::run(work, soft, hard).await;
+            Ok(())
+        });
+        let (house, soft) = (Arc::clone(&self.worker), life.soft());
+        life.spawn("housekeeping", async move {
+            worker::house::keep(house, soft).await;
+            Ok(())
+        });
+
+        tokio::select! {
+            () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
+            () = life.soft().cancelled_owned() => {}
+        }
+        self.stopping.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(self.drain) => {}
+            () = stop() => {}
+            () = life.soft().cancelled_owned() => {}
+        }
+        life.soft().cancel();
+        for handle in &handles {
+            handle.graceful_shutdown(Some(GRACE));
+        }
+        let finished = life.finished();
+        tokio::pin!(finished);
+        let well = tokio::select! {
+            well = &mut finished => well,
+            () = late(stop()) => {
+                life.hard().cancel();
+                handles.iter().for_each(Handle::shutdown);
+                finished.await
+            }
+        };
+        let store = Arc::clone(&self.store);
+        let closed = tokio::task::spawn_blocking(move || store.close()).await.is_ok();
+        tracing::info!(well, "stopped");
+        well && closed
+    }
+}
+
+/// The end of patience: a second signal, or the grace period and a little more.
+async fn late(again: impl Future<Output = ()>) {
+    tokio::select! {
+        () = again => {}
+        () = tokio::time::sleep(GRACE + Duration::from_secs(2)) => {}
+    }
+}
+
+/// Opens the store that the configuration names.
+pub fn open_store(url: &StoreUrl, used: Use, clock: Clock, wake: Wake) -> anyhow::Result<Store> {
+    let StoreUrl::Sqlite(path) = url;
+    let place = Place::Sqlite(path.clone());
+    Store::open(&place, used, clock, wake).with_context(|| format!("opening the store at {}", path.display()))
+}
+
+fn vault(config: &Config) -> anyhow::Result<Vault> {
+    let keys = config.privacy.master_keys.iter();
+    let keys = keys.map(|key| MasterKey::new(&key.id, key.key.expose())).collect::<Result<Vec<_>, _>>()?;
+    Vault::new(keys).context("privacy.master_keys")
+}
+
+fn region(config: &Config) -> anyhow::Result<Region> {
+    Region::parse(&config.nium.region).with_context(|| format!("nium.region {} is not known", config.nium.region))
+}
+
+/// Where callers reach the API: as configured, or the address that is really bound.
+fn api_url(config: &Config, bound: SocketAddr) -> String {
+    let url = config.admin.url.clone().unwrap_or_else(|| format!("http://{bound}"));
+    url.trim_end_matches('/').to_owned()
+}
+
+fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> {
+    let work = metrics.work.clone();
+    let options = nium::Options {
+        base_url: config.nium.base_url.clone(),
+        client_hash_id: config.nium.client_hash_id.to_string(),
+        api_key: config.nium.api_key.expose().to_owned().into(),
+        client_name: config.nium.client_name.clone(),
+        connect_timeout: Duration::from_millis(config.nium.connect_timeout_ms),
+        timeout: Duration::from_millis(config.nium.timeout_ms),
+        requests_per_second: config.nium.requests_per_second,
+        burst: config.nium.burst,
+        concurrency: config.nium.concurrency,
+        observer: Arc::new(move |endpoint, outcome, took| work.call(endpoint.as_str(), outcome, took)),
+    };
+    Nium::new(options).context("the client of Nium's API")
+}
+
+fn worker_options(config: &Config, api_url: &str) -> worker::Options {
+    let rules = config.flow.rules.iter().map(|rule| {
+        let class = match rule.class {
+            crate::config::RuleClass::Fixable => RemarkClass::Fixable,
+            crate::config::RuleClass::Final => RemarkClass::Final,
+        };
+        Rule::new(&rule.name, class, &rule.contains, &rule.fields)
+    });
+    worker::Options {
+        policy: Policy {
+            submissions_max: config.flow.max_submissions,
+            correction_days: config.flow.correction_days,
+            unknown_remark: match config.flow.unknown_remark {
+                crate::config::UnknownRemark::Offer => UnknownRemark::Offer,
+                crate::config::UnknownRemark::Officer => UnknownRemark::Officer,
+            },
+            settle: jiff::SignedDuration::from_millis(i64::try_from(config.nium.settle_ms).unwrap_or(i64::MAX)),
+        },
+        rules: rules.collect(),
+        call_limit: Duration::from_millis(config.nium.timeout_ms),
+        customers_at_once: CUSTOMERS_AT_ONCE,
+        api_url: api_url.to_owned(),
+    }
+}
+
+fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {
+    let webhook = &config.notify.webhook;
+    let Some(url) = &webhook.url else { return Ok(None) };
+    let options = notify::Options {
+        url: url.clone(),
+        secrets: webhook.secrets.iter().map(|secret| secret.expose().to_vec().into()).collect(),
+        allow_private: webhook.allow_private,
+        limit: Duration::from_millis(webhook.timeout_ms),
+    };
+    Notifier::new(options).map(Some).context("notify.webhook")
+}
+
+fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> CallbackState {
+    let rules = &config.callback;
+    let access = Access::new(access::Options {
+        secret_path: rules.secret_path.as_ref().map(|secret| secret.expose().to_owned()),
+        allow_from: rules.allow_from.clone(),
+        trusted_proxies: rules.trusted_proxies.clone(),
+        static_header: rules.static_header.as_ref().map(|(name, values)| {
+            (name.clone(), values.iter().map(|value| value.expose().to_owned()).collect())
+        }),
+        hmac: rules.hmac.as_ref().map(|(name, secrets)| {
+            (name.clone(), secrets.iter().map(|secret| secret.expose().to_vec()).collect())
+        }),
+    });
+    let options = callback::Options {
+        client_hash_id: config.nium.client_hash_id.to_string().into(),
+        body_wait: Duration::from_millis(config.public.body_timeout_ms),
+        store_wait: callback::STORE_WAIT,
+    };
+    CallbackState::new(Arc::clone(store), Arc::new(access), &metrics.intake, options)
+}
+
+async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {
+    let public = &config.public;
+    let tls = match (&public.tls_cert, &public.tls_key) {
+        (Some(cert), Some(key)) => {
+            let read = serve::tls_from_files(cert, key).await;
+            Some(read.with_context(|| format!("reading public.tls_cert {} and public.tls_key", cert.display()))?)
+        }
+        (None, _) | (_, None) => None,
+    };
+    Ok(serve::Options {
+        tls,
+        handshake_wait: Duration::from_millis(public.handshake_timeout_ms),
+        first_request_wait: Duration::from_millis(public.header_timeout_ms),
+        ..serve::Options::default()
+    })
+}

@@ -1,0 +1,43 @@
+//! `reinstate healthcheck`: asks `/livez` of the service that this configuration describes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::runtime;
+use crate::config::{Config, Sources};
+
+/// How long the service may take to answer.
+const LIMIT: Duration = Duration::from_secs(3);
+
+pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
+    let config = Config::load(sources)?;
+    let address = reachable(config.public.listen);
+    let tls = config.public.tls_cert.is_some();
+    let url = format!("{}://{address}/livez", if tls { "https" } else { "http" });
+    let mut client = reqwest::Client::builder().timeout(LIMIT).connect_timeout(LIMIT).no_proxy();
+    client = client.tls_certs_only([]);
+    if tls {
+        // We ask ourselves on a local address, which no certificate names; what counts is that somebody answers.
+        client = client.tls_danger_accept_invalid_certs(true);
+    }
+    let client = client.build()?;
+    let status = runtime()?.block_on(async { client.get(&url).send().await }).map(|answer| answer.status());
+    let status = status.map_err(reqwest::Error::without_url).with_context(|| format!("{url} does not answer"))?;
+    if status.is_success() {
+        return Ok(0);
+    }
+    eprintln!("reinstate: {url} answered {status}");
+    Ok(1)
+}
+
+/// A listener on every address is asked on the local one.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, listen.port())
+}

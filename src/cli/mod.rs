@@ -1,0 +1,104 @@
+//! The command line: one file per command. Exit 0: done; 1: failed; 64: bad usage or configuration.
+
+pub mod check_config;
+mod demo;
+mod healthcheck;
+mod sandbox;
+mod serve;
+mod token;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Problems, Sources};
+
+/// Exit code for bad usage or configuration (`EX_USAGE`).
+pub const USAGE: u8 = 64;
+
+/// The service at a Nium client's compliance-callback address.
+///
+/// Examples:
+///   reinstate demo --once                  watch a rejected customer come back
+///   reinstate check-config                 say everything that is wrong with the configuration
+///   reinstate serve                        take callbacks on 0.0.0.0:8080, answer operators on 127.0.0.1:9090
+///   reinstate token create --role app --name backend
+#[derive(Parser, Debug)]
+#[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file; default: config/reinstate.toml if it is there, else what is built in. Any key can also
+    /// come from the environment, as REINSTATE__SECTION__KEY.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Take callbacks and bring rejected customers back.
+    Serve,
+    /// Watch it happen: a pretend Nium, the service, a rejected customer, and a kill -9 in the middle.
+    Demo(demo::Args),
+    /// Serve the pretend Nium alone, for trying things out.
+    Sandbox(sandbox::Args),
+    /// Say everything that is wrong with the configuration, all at once.
+    CheckConfig,
+    /// Make, list and revoke API tokens.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Ask the running service whether it answers; for container health checks.
+    Healthcheck,
+}
+
+/// Runs the command line and gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are not errors; everything else is bad usage.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("reinstate: a TLS provider was installed before ours");
+        return ExitCode::FAILURE;
+    }
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("reinstate: {error:#}");
+            let misconfigured = error.downcast_ref::<Problems>().is_some();
+            ExitCode::from(if misconfigured { USAGE } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    let sources = || sources(cli.config.clone());
+    match cli.command {
+        Command::Serve => serve::run(&sources()),
+        Command::Demo(args) => demo::run(&args),
+        Command::Sandbox(args) => sandbox::run(&args),
+        Command::CheckConfig => Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr())),
+        Command::Token(command) => token::run(&sources(), command),
+        Command::Healthcheck => healthcheck::run(&sources()),
+    }
+}
+
+/// Where the configuration comes from: the file that is named, or the usual one if it is there; and the environment.
+fn sources(named: Option<PathBuf>) -> Sources {
+    let usual = PathBuf::from("config/reinstate.toml");
+    let file = named.or_else(|| usual.is_file().then_some(usual));
+    let env: BTreeMap<String, String> = std::env::vars().collect();
+    Sources { file, env }
+}
+
+/// The runtime that a command runs on.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

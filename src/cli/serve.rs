@@ -1,0 +1,48 @@
+//! `reinstate serve`: configuration, listeners, service.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::Context;
+
+use super::runtime;
+use crate::app::{App, Surroundings};
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat, Sources};
+use crate::lifecycle::stop_signal;
+use crate::store::wake::Wake;
+use crate::telemetry;
+
+pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
+    let config = Config::load(sources)?;
+    let format = match config.telemetry.format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::start(&config.telemetry.log, format)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    runtime()?.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> anyhow::Result<u8> {
+    let surroundings = Surroundings {
+        clock: Clock::System,
+        public: bind(config.public.listen, "public.listen")?,
+        admin: bind(config.admin.listen, "admin.listen")?,
+        wake: Wake::default(),
+    };
+    let app = App::build(config, surroundings).await?;
+    let (public, admin) = (app.public_addr()?, app.admin_addr()?);
+    let (version, fingerprint) = (env!("CARGO_PKG_VERSION"), config.fingerprint());
+    let tls = config.public.tls_cert.is_some();
+    tracing::info!(version, %public, %admin, tls, fingerprint, "serving");
+    Ok(if app.run(stop_signal).await { 0 } else { 1 })
+}
+
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("{key} = {address}: the address cannot be listened on; is another process using it?"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

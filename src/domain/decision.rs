@@ -1,0 +1,173 @@
+//! What is learned (*observation*) and what follows from it (*decision*). Made by `flow::decide`, written by
+//! `Store::commit`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::case::Case;
+use super::effect::{EffectKey, EffectStatus, Event};
+use super::remark::Grounds;
+use super::snapshot::{BlockedBy, CustomerKind, Sighting};
+use super::status::Standing;
+
+/// Anything learned that a decision may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Customer Details V2 answered.
+    Looked(Look),
+    /// Nium does not know the customer (404).
+    Missing,
+    /// Nium's answers about this customer could not be read, [`LOOK_FAILURES_MAX`] times in a row.
+    LooksFail,
+    /// A correction was handed in and checked; the effect holds the submission.
+    Corrected(EffectKey),
+    /// A submission is about to be sent, after a look; `request_id` is used if it has none yet.
+    Answered(Answer),
+    /// A claim found a submission that somebody else had begun to send.
+    Interrupted,
+    /// A stored deadline was reached.
+    DeadlinePassed,
+    /// An officer decided.
+    Officer(OfficerWord),
+}
+
+/// Unreadable answers in a row about one customer before a person is asked.
+pub const LOOK_FAILURES_MAX: u32 = 8;
+
+/// What one look saw, without anything personal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// What Nium's two words mean together.
+    pub standing: Standing,
+    /// To compare other looks with.
+    pub sighting: Sighting,
+    /// The verdict on the remarks; only meaningful for a rejection.
+    pub grounds: Grounds,
+    /// Person or company.
+    pub kind: CustomerKind,
+    /// Who set the block, where there is one.
+    pub blocked_by: Option<BlockedBy>,
+    /// An `x-request-id` nobody has used, for a submission that this look may release.
+    pub fresh_request_id: Uuid,
+}
+
+/// What became of one attempt to submit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nium took it; what it said of the customer's standing, if anything.
+    Taken(Option<Standing>),
+    /// Nium found the content wrong (400): nothing changed there.
+    Refused,
+    /// It certainly did not reach the part of Nium that acts: no connection, 401, 403, 429.
+    NotTaken,
+    /// Timeout, lost connection, 5xx, or an answer that cannot be read: nobody knows.
+    Unclear,
+    /// Nium does not know the customer (404).
+    NoSuchCustomer,
+}
+
+/// An officer's word about a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfficerWord {
+    /// Offer (another) reinstatement.
+    Offer,
+    /// Reject for good.
+    Final,
+    /// Ask Nium again and start over from what it says.
+    Retry,
+    /// Close the case.
+    Close,
+}
+
+impl OfficerWord {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Final => "final",
+            Self::Retry => "retry",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// Something the app backend is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tell {
+    /// What.
+    pub event: Event,
+    /// Why, as a stable word.
+    pub reason: &'static str,
+}
+
+/// What follows from an observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The case as it is to be written. Its version is one more than before if anything changed, else the same.
+    pub case: Case,
+    /// Who is told what, in this order.
+    pub tells: Vec<Tell>,
+    /// What becomes of the submission or officer's word under way.
+    pub effect: Option<(EffectKey, EffectStatus)>,
+    /// Why, in a sentence for the timeline.
+    pub because: &'static str,
+    /// When to do something next even if nobody asks; `None` in states that only a nudge leads out of.
+    pub next: Option<Next>,
+}
+
+/// What happens next by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// What.
+    pub what: NextWhat,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The kinds of things that happen by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextWhat {
+    /// Nium is asked.
+    Look,
+    /// A submission goes out.
+    Submit,
+    /// The deadline of a correction passes.
+    Deadline,
+}
+
+impl NextWhat {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Submit => "submit",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+/// What an operator has settled about decisions.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Submissions a customer may use per approval.
+    pub submissions_max: u32,
+    /// How long a correction may be handed in, in days.
+    pub correction_days: u32,
+    /// What to do about a rejection that no rule knows.
+    pub unknown_remark: UnknownRemark,
+    /// How long Nium may take to show what an unclear write did.
+    pub settle: jiff::SignedDuration,
+}
+
+/// What to do about a rejection that no rule knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownRemark {
+    /// Tell the customer and offer reinstatement: the documented flow.
+    Offer,
+    /// Ask an officer first.
+    Officer,
+}

@@ -1,0 +1,15 @@
+//! FLOOR 0: the nouns and rules. No input or output, no async, no SQL, no `now()`.
+//!
+//! - `id`, `nudge`: who, and "look at this customer"
+//! - `status`, `snapshot`, `remark`: what Nium said, read leniently
+//! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
+//! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
+
+pub mod case;
+pub mod decision;
+pub mod effect;
+pub mod id;
+pub mod nudge;
+pub mod remark;
+pub mod snapshot;
+pub mod status;

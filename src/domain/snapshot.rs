@@ -1,0 +1,176 @@
+//! What Customer Details V2 said, as of a moment (contract section 7).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::status::{Compliance, Standing, Status};
+
+/// Longest time text that is kept from Nium, in characters (`YYYY-MM-DD hh:mm:ss` has 19).
+const TIME_CHARS_MAX: usize = 40;
+
+/// A time as Nium writes it: `YYYY-MM-DD hh:mm:ss`, UTC, no zone (contract section 2). The text is kept beside the
+/// moment, so that "differs" can be answered even for a form that we cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NiumTime {
+    text: String,
+    at: Option<Timestamp>,
+}
+
+impl NiumTime {
+    /// Reads Nium's form, and RFC 3339 in case a newer release sends that.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let text: String = text.trim().chars().take(TIME_CHARS_MAX).collect();
+        let at = text.parse::<Timestamp>().ok().or_else(|| {
+            let civil: DateTime = text.parse().ok()?;
+            civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+        });
+        Self { text, at }
+    }
+
+    /// The text as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The moment, if the text could be read.
+    #[must_use]
+    pub fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
+}
+
+/// Who set a block (`blockUpdatedBy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BlockedBy {
+    /// We, the client.
+    Client,
+    /// Nium.
+    Nium,
+    /// Nium did not say, or said a word we do not know.
+    Unsaid,
+}
+
+/// Person or company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CustomerKind {
+    /// A person.
+    Individual,
+    /// A company.
+    Corporate,
+}
+
+/// The part of a snapshot that is not personal: statuses, times, who blocked. Kept in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// `complianceStatus`.
+    pub compliance: Option<Compliance>,
+    /// `status`, or `kycStatus` where only that came.
+    pub status: Option<Status>,
+    /// `updatedAt`.
+    pub updated_at: Option<NiumTime>,
+    /// `blockUpdatedBy`, where the customer is suspended or blocked.
+    pub blocked_by: Option<BlockedBy>,
+    /// `customerType`; a missing word counts as a person unless company data came.
+    pub kind: CustomerKind,
+}
+
+impl Facts {
+    /// What the two status words mean together.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.compliance.as_ref(), self.status.as_ref())
+    }
+}
+
+/// What Nium said about one customer. Holds personal data: it is kept sealed, and never prints itself.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// The part in clear.
+    pub facts: Facts,
+    /// `remarks`: the system's remark.
+    pub remarks: Option<String>,
+    /// `complianceRemarks`: the officer's remark. For operators only, it may hold what a customer must not read.
+    pub compliance_remarks: Option<String>,
+    /// `blockReason`.
+    pub block_reason: Option<String>,
+    /// `blockComment`.
+    pub block_comment: Option<String>,
+    /// What Nium has on file, under the names of Unified Add Customer, masked values left out.
+    pub profile: Map<String, Value>,
+}
+
+impl Snapshot {
+    /// Both remarks, for classifying and for telling whether anything moved.
+    #[must_use]
+    pub fn remark_text(&self) -> String {
+        [self.remarks.as_deref(), self.compliance_remarks.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// What one look saw, kept to compare later looks with: has Nium moved since?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sighting {
+    /// `complianceStatus` then.
+    pub compliance: Option<Compliance>,
+    /// `status` then.
+    pub status: Option<Status>,
+    /// `updatedAt` then.
+    pub updated_at: Option<NiumTime>,
+    /// A keyed fingerprint of the remarks then; the remarks themselves are personal and stay sealed.
+    pub remarks_mark: String,
+    /// When the look began, on our clock.
+    pub begun_at: Timestamp,
+}
+
+impl Sighting {
+    /// Whether anything that a submission would change differs from `earlier`.
+    #[must_use]
+    pub fn moved_since(&self, earlier: &Sighting) -> bool {
+        self.compliance != earlier.compliance
+            || self.status != earlier.status
+            || self.updated_at != earlier.updated_at
+            || self.remarks_mark != earlier.remarks_mark
+    }
+
+    /// Whether Nium's `updatedAt` is later than it was in `earlier`. Unreadable times are never later.
+    #[must_use]
+    pub fn updated_after(&self, earlier: &Sighting) -> bool {
+        let moment = |sighting: &Sighting| sighting.updated_at.as_ref().and_then(NiumTime::at);
+        match (moment(self), moment(earlier)) {
+            (Some(now), Some(then)) => now > then,
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nium_times_are_utc_without_a_zone() {
+        let read = NiumTime::read("2026-01-12 09:30:00");
+        assert_eq!(read.at().map(|at| at.to_string()).as_deref(), Some("2026-01-12T09:30:00Z"));
+        assert_eq!(NiumTime::read("2026-01-12T09:30:00Z").at(), read.at());
+        assert_eq!(NiumTime::read("yesterday").at(), None);
+        assert_eq!(NiumTime::read("yesterday").as_str(), "yesterday");
+    }
+}

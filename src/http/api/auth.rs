@@ -1,0 +1,141 @@
+//! Who may ask what: bearer tokens with roles. A token is looked up by its hash, so the time of the look-up says
+//! nothing about it; the token that comes from the configuration is compared in constant time.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::ApiState;
+use crate::http::error::Problem;
+use crate::store::Store;
+
+/// Longest token that is looked at, in bytes; ours have 47.
+const TOKEN_BYTES_MAX: usize = 512;
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads, and decides about cases.
+    Officer,
+    /// Everything.
+    Admin,
+    /// The app backend's own calls: reads, applications and corrections.
+    App,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 4] = [Role::Viewer, Role::Officer, Role::Admin, Role::App];
+
+    /// The word used by `token create` and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Officer => "officer",
+            Self::Admin => "admin",
+            Self::App => "app",
+        }
+    }
+
+    /// Reads [`Role::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    fn may(self, need: Need) -> bool {
+        match need {
+            Need::Read => true,
+            Need::Correct => matches!(self, Self::Officer | Self::Admin | Self::App),
+            Need::Decide => matches!(self, Self::Officer | Self::Admin),
+        }
+    }
+}
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// See customers and evidence.
+    Read,
+    /// Hand in applications and corrections.
+    Correct,
+    /// Decide about a case.
+    Decide,
+}
+
+/// Who is asking; in the extensions of every request that got past the door.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The token's name, for the record of who did what.
+    pub name: Arc<str>,
+}
+
+/// The hash under which a token is stored.
+#[must_use]
+pub fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Lets a request through whose token may do what the route needs.
+pub(super) async fn guard(
+    State((state, need)): State<(Arc<ApiState>, Need)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = bearer(&request) else { return unauthenticated() };
+    let known = match who(&state.ops.store, state.bootstrap_hash.as_ref(), token).await {
+        Ok(known) => known,
+        Err(error) => {
+            tracing::error!(%error, "a token could not be looked up");
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+                .hint("The store does not answer; try again in a moment.")
+                .into_response();
+        }
+    };
+    let Some((role, name)) = known else { return unauthenticated() };
+    if !role.may(need) {
+        return Problem::new(StatusCode::FORBIDDEN, "role_not_allowed")
+            .detail(format!("The role of this token is {}.", role.as_str()))
+            .hint("Use a token whose role may do this; `reinstate token create --role …` makes one.")
+            .into_response();
+    }
+    request.extensions_mut().insert(Caller { name });
+    next.run(request).await
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
+}
+
+async fn who(
+    store: &Store,
+    bootstrap: Option<&[u8; 32]>,
+    token: &str,
+) -> Result<Option<(Role, Arc<str>)>, crate::store::error::StoreError> {
+    let hash = token_hash(token);
+    let is_bootstrap = bootstrap
+        .is_some_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(expected, &hash).is_ok());
+    if is_bootstrap {
+        return Ok(Some((Role::Admin, Arc::from("bootstrap"))));
+    }
+    let found = store.token(hash).await?;
+    Ok(found.and_then(|(role, name)| Some((Role::parse(&role)?, Arc::from(name)))))
+}
+
+fn unauthenticated() -> Response {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "token_missing_or_unknown")
+        .hint("Send `Authorization: Bearer <token>`; `reinstate token create` makes a token.");
+    let mut response = problem.into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+    response
+}

@@ -1,0 +1,76 @@
+//! `…/application`, `…/corrections`, `…/corrections/preview`, `/v1/effects/{id}`: the way back.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+
+use super::auth::Caller;
+use super::{ApiState, problem_of, take};
+use crate::domain::effect::EffectKey;
+use crate::http::error::Problem;
+use crate::ops::once::Answered;
+
+/// Says that an answer was given before, and nothing was done this time.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// `PUT /v1/customers/{id}/application`
+pub(super) async fn keep_application(
+    State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let customer = take::customer(&id)?;
+    let once = take::once(&headers, &caller, "application", customer)?;
+    let value = take::json(&body)?;
+    let answered = state.ops.keep_application(customer, &body, &value, once.as_ref()).await;
+    Ok(answer(answered.map_err(|error| problem_of(&error))?))
+}
+
+/// `POST /v1/customers/{id}/corrections`
+pub(super) async fn correct(
+    State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let customer = take::customer(&id)?;
+    let once = take::once(&headers, &caller, "corrections", customer)?;
+    let value = take::json(&body)?;
+    let answered = state.ops.correct(customer, &body, &value, once.as_ref()).await;
+    Ok(answer(answered.map_err(|error| problem_of(&error))?))
+}
+
+/// `POST /v1/customers/{id}/corrections/preview`
+pub(super) async fn preview(
+    State(state): State<Arc<ApiState>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let customer = take::customer(&id)?;
+    let preview = state.ops.preview(customer, &take::json(&body)?).await.map_err(|error| problem_of(&error))?;
+    Ok(Json(preview).into_response())
+}
+
+/// `GET /v1/effects/{id}`
+pub(super) async fn effect(State(state): State<Arc<ApiState>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "no_such_effect").hint("Use an effectId as an answer gave it.");
+    let key = EffectKey::parse(&id).ok_or_else(missing)?;
+    let effect = state.ops.effect(&key).await.map_err(|error| problem_of(&error))?.ok_or_else(missing)?;
+    Ok(Json(effect).into_response())
+}
+
+fn answer(answered: Answered) -> Response {
+    let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, Json(answered.body)).into_response();
+    if answered.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}

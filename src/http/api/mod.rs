@@ -1,0 +1,92 @@
+//! JSON under `/v1`: one file per resource. A handler takes the request apart, calls `ops`, and answers; what an error
+//! looks like outside is decided in [`problem_of`] alone.
+
+pub mod auth;
+mod callbacks;
+mod corrections;
+mod customers;
+pub mod take;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post, put};
+
+use self::auth::{Need, guard};
+use super::error::{FieldError, Problem};
+use crate::domain::correction::FieldProblem;
+use crate::ops::{Ops, OpsError};
+use crate::store::error::StoreError;
+
+/// What the API's handlers need.
+#[derive(Debug)]
+pub struct ApiState {
+    /// What operators and the app backend may ask for.
+    pub ops: Ops,
+    /// The hash of the token that the configuration gives, if it does.
+    pub bootstrap_hash: Option<[u8; 32]>,
+}
+
+/// Every route under `/v1`, with what a token must be allowed to do.
+pub fn router(state: &Arc<ApiState>) -> Router {
+    // The guard stands inside each route, so that an unknown path is 404 and a wrong method 405 whoever asks.
+    let route = |need: Need, methods: MethodRouter<Arc<ApiState>>| {
+        methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
+    };
+    Router::new()
+        .route("/v1/customers", route(Need::Read, get(customers::list)))
+        .route("/v1/customers/{id}", route(Need::Read, get(customers::show)))
+        .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
+        .route("/v1/customers/{id}/decision", route(Need::Decide, post(customers::decide)))
+        .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
+        .route("/v1/customers/{id}/corrections", route(Need::Correct, post(corrections::correct)))
+        .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
+        .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
+        .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
+        .layer(DefaultBodyLimit::max(take::BODY_BYTES_MAX))
+        .with_state(Arc::clone(state))
+}
+
+/// How an error of `ops` looks outside.
+fn problem_of(error: &OpsError) -> Problem {
+    match error {
+        OpsError::NoSuchCustomer => Problem::new(StatusCode::NOT_FOUND, "no_such_customer")
+            .hint("No callback has named this customer yet, or Nium does not know the id."),
+        OpsError::WrongState(state) => Problem::new(StatusCode::CONFLICT, "no_offer_open")
+            .detail(format!("The case is in state {state}."))
+            .hint("A correction is taken while the state is awaiting_correction; an officer can open an offer."),
+        OpsError::UnderWay => Problem::new(StatusCode::CONFLICT, "correction_under_way")
+            .hint("One correction is on its way to Nium; wait for what becomes of it."),
+        OpsError::UnknownKeys(problems) => Problem::new(StatusCode::BAD_REQUEST, "unknown_keys")
+            .hint("Use the field names of Unified Add Customer.")
+            .errors(fields(problems)),
+        OpsError::Invalid(problems) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields")
+            .hint("Correct the fields that are named and send the request again.")
+            .errors(fields(problems)),
+        OpsError::NothingChanged => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing_changed")
+            .hint("The correction equals what is on file; Nium would reject it again. Change what the remark is about.")
+            .errors([FieldError::new("fields", "change nothing")]),
+        OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
+            .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::Failed(failure) => {
+            tracing::error!(error = %failure, "a request failed");
+            match failure {
+                crate::ops::Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+                        .hint("The store does not answer; try again in a moment.")
+                }
+                crate::ops::Failure::Store(_)
+                | crate::ops::Failure::Vault(_)
+                | crate::ops::Failure::Unreadable(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+                    .hint("This is ours; the service's log has the cause."),
+            }
+        }
+    }
+}
+
+fn fields(problems: &[FieldProblem]) -> Vec<FieldError> {
+    problems.iter().map(|problem| FieldError::new(problem.field.clone(), problem.message.clone())).collect()
+}

@@ -1,0 +1,113 @@
+//! Taking requests apart: ids, queries, JSON bodies, `Idempotency-Key`. Whatever is wrong is said as a problem.
+
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::auth::Caller;
+use crate::domain::id::CustomerHashId;
+use crate::http::error::{FieldError, Problem};
+use crate::ops::once::{KEY_CHARS_MAX, Once};
+
+/// Largest body of the API, in bytes: 10 MiB of documents in base64, and room for the fields around them.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Items of a list in one answer, at most.
+const LIMIT_MAX: usize = 200;
+/// Items of a list in one answer, if nothing is said.
+const LIMIT_DEFAULT: usize = 50;
+
+/// The customer in the path.
+pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {
+    CustomerHashId::parse(text).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "customer_hash_id_malformed").hint("The id is a UUID with hyphens.")
+    })
+}
+
+/// A JSON body.
+pub(super) fn json(body: &Bytes) -> Result<Value, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The position is worth telling; the message may quote what was sent.
+        Problem::new(StatusCode::BAD_REQUEST, "body_not_json")
+            .detail(format!("The body is not readable JSON: line {}, column {}.", error.line(), error.column()))
+            .hint("Send one JSON object with content-type application/json.")
+    })
+}
+
+/// The `Idempotency-Key` of a write, if it carries one.
+pub(super) fn once(
+    headers: &HeaderMap,
+    caller: &Caller,
+    route: &str,
+    customer: CustomerHashId,
+) -> Result<Option<Once>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
+    let key = key.ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_malformed")
+            .hint("Send 1 to 255 visible ASCII characters; a UUID is a good key.")
+    })?;
+    Ok(Some(Once::new(&caller.name, route, customer, key)))
+}
+
+/// The parameters of a list, each at most once, none unknown.
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    /// Reads the query of a request that may have these parameters.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_parameter").hint("The query cannot be read; encode it as a form.")
+        })?;
+        for (place, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let message = format!("is not known here; known are: {}", known.join(", "));
+                return Err(bad_parameter(name, message));
+            }
+            if pairs.iter().take(place).any(|(earlier, _)| earlier == name) {
+                return Err(bad_parameter(name, "is given more than once".to_owned()));
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// One parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `limit`: 1 to 200, 50 if it is not given.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = self.get("limit") else { return Ok(LIMIT_DEFAULT) };
+        text.parse()
+            .ok()
+            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            .ok_or_else(|| bad_parameter("limit", format!("is a number from 1 to {LIMIT_MAX}")))
+    }
+
+    /// `cursor`, as an answer gave it.
+    pub(super) fn cursor(&self) -> Result<Option<Vec<u8>>, Problem> {
+        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text);
+        bytes.map(Some).map_err(|_| bad_cursor())
+    }
+}
+
+/// A cursor for the next page.
+pub(super) fn cursor_of(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What is said about a cursor that no answer gave.
+pub(super) fn bad_cursor() -> Problem {
+    bad_parameter("cursor", "is not one; use `next` of the page before, unchanged".to_owned())
+}
+
+/// What is said about a parameter.
+pub(super) fn bad_parameter(name: &str, message: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_parameter").errors([FieldError::new(name.to_owned(), message)])
+}

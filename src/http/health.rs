@@ -1,0 +1,97 @@
+//! `/livez`: the process answers. `/readyz`: a callback would be taken. `/metrics`: everything that is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::error::Problem;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// How long the writer may take to answer a readiness question.
+const PING_WAIT: Duration = Duration::from_secs(2);
+
+/// What the health routes need.
+#[derive(Debug)]
+pub struct HealthState {
+    /// The one door to the database.
+    pub store: Arc<Store>,
+    /// Everything that is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Set when the service is stopping: it still takes callbacks, but should get no new ones.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// `/livez` and `/readyz`, on both listeners.
+pub fn router(state: &Arc<HealthState>) -> Router {
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(Arc::clone(state))
+}
+
+/// `/metrics`, on the admin listener.
+pub fn metrics_router(state: &Arc<HealthState>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(state))
+}
+
+async fn live() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery) -> Response {
+    let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
+    let stopping = state.stopping.load(Ordering::Relaxed);
+    let store = match tokio::time::timeout(PING_WAIT, state.store.ping()).await {
+        Ok(Ok(())) => "ok",
+        Ok(Err(_)) => "unavailable",
+        Err(_) => "slow",
+    };
+    let is_ready = store == "ok" && !stopping;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if stopping { "stopping" } else if is_ready { "ready" } else { "not_ready" };
+    if !verbose {
+        return (status, Json(json!({ "status": word }))).into_response();
+    }
+    let gauges = state.store.gauges().await.ok();
+    let now = state.clock.now();
+    let detail = json!({
+        "status": word,
+        "store": store,
+        "customersDue": gauges.as_ref().map(|gauges| gauges.due),
+        "callbacksUnfolded": gauges.as_ref().map(|gauges| gauges.unfolded),
+        "lastCallbackSecondsAgo":
+            gauges.as_ref().and_then(|gauges| gauges.last_callback).map(|at| now.duration_since(at).as_secs()),
+    });
+    (status, Json(detail)).into_response()
+}
+
+async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
+    match state.store.gauges().await {
+        Ok(gauges) => state.metrics.rows.set(
+            &gauges.states,
+            &gauges.effects,
+            gauges.due,
+            gauges.unfolded,
+            gauges.last_callback,
+            state.clock.now(),
+        ),
+        // The rest is still worth scraping, above all while the store is away.
+        Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
+    }
+    match state.metrics.encode() {
+        Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response()
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! FLOOR 3: what the outside sees, on axum. Every route is on this screen or in the table of [`api::router`].
+//!
+//! - the public listener takes Nium's callbacks and nothing else, with as little in the way as possible
+//! - the admin listener answers operators and the app backend
+
+pub mod access;
+pub mod api;
+mod body;
+pub mod callback;
+pub mod error;
+pub mod health;
+pub mod serve;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use self::api::ApiState;
+use self::callback::CallbackState;
+use self::error::Problem;
+use self::health::HealthState;
+
+/// The longest an admin request may take: an upload of 16 MiB over a slow line included.
+const ADMIN_LIMIT: Duration = Duration::from_mins(1);
+
+/// What the public listener serves. No layer stands before the callback but the catcher of panics.
+pub fn public_router(callbacks: CallbackState, health: &Arc<HealthState>) -> Router {
+    callback::router(callbacks)
+        .merge(health::router(health))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// What the admin listener serves.
+pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
+    let nosniff = SetResponseHeaderLayer::overriding(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let layers = ServiceBuilder::new()
+        // Outermost, so that the line tells what the caller really got.
+        .layer(from_fn(log_request))
+        // Answers hold personal data: no cache keeps them, no browser guesses their type.
+        .layer(nosniff)
+        .layer(no_store)
+        // A slow upload must not hold a place for ever.
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ADMIN_LIMIT))
+        // Turns axum's own plain refusals (a body over the limit) into problems.
+        .layer(from_fn(plain_to_problem))
+        // Innermost: a panic is one request's trouble.
+        .layer(CatchPanicLayer::custom(panicked));
+    api::router(api)
+        .merge(health::metrics_router(health))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(layers)
+        .merge(health::router(health))
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route").hint("The README lists the routes of each listener.")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").hint("The Allow header names what works here.")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over by value")]
+fn panicked(_payload: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    // The payload may hold anything; the panic hook has logged where it happened.
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+        .hint("This is ours; the service's log has the cause.")
+        .into_response()
+}
+
+/// One line per request: method, route (never the path, which may come from anywhere), status, time.
+async fn log_request(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let begun = std::time::Instant::now();
+    let method = request.method().clone();
+    let route = matched.map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
+    let response = next.run(request).await;
+    let (status, took_ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    tracing::info!(%method, route, status, took_ms, "admin request");
+    response
+}
+
+/// Plain-text refusals of the framework become problems, with the headers (Allow) they carried.
+async fn plain_to_problem(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let problem = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(status, "body_too_large")
+            .hint("Send at most 16 MiB: documents of 2 MiB each and 10 MiB together, in base64."),
+        other => Problem::new(other, "request_not_readable").hint("The request could not be read as HTTP promises."),
+    };
+    let mut answer = problem.into_response();
+    const KEPT: [HeaderName; 2] = [header::ALLOW, header::RETRY_AFTER];
+    for name in KEPT {
+        if let Some(value) = response.headers().get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    answer
+}

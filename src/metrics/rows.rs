@@ -1,0 +1,100 @@
+//! Row counts and ages, read from the store when they are scraped, never counted along.
+
+use std::sync::atomic::AtomicI64;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::case::CaseState;
+
+/// The lanes in which effects wait.
+const LANES: [&str; 3] = ["nium", "officer", "webhook"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    state: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByLane {
+    lane: &'static str,
+}
+
+type Whole = Gauge<i64, AtomicI64>;
+
+/// What waits, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct RowMetrics {
+    cases: Family<ByState, Whole>,
+    oldest_case: Family<ByState, Whole>,
+    effects: Family<ByLane, Whole>,
+    oldest_effect: Family<ByLane, Whole>,
+    due: Whole,
+    unfolded: Whole,
+    last_callback: Whole,
+}
+
+/// A word, how many rows it has, and since when the oldest waits.
+type Count = (String, i64, Option<Timestamp>);
+
+impl RowMetrics {
+    /// Sets every gauge from one reading of the store; what the reading does not name is zero.
+    pub fn set(
+        &self,
+        states: &[Count],
+        lanes: &[Count],
+        due: i64,
+        unfolded: i64,
+        last_callback: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let age = |at: Option<Timestamp>| at.map_or(0, |at| now.duration_since(at).as_secs().max(0));
+        for state in CaseState::NAMES {
+            let (count, oldest) = find(states, state);
+            self.cases.get_or_create(&ByState { state }).set(count);
+            self.oldest_case.get_or_create(&ByState { state }).set(age(oldest));
+        }
+        for lane in LANES {
+            let (count, oldest) = find(lanes, lane);
+            self.effects.get_or_create(&ByLane { lane }).set(count);
+            self.oldest_effect.get_or_create(&ByLane { lane }).set(age(oldest));
+        }
+        self.due.set(due);
+        self.unfolded.set(unfolded);
+        self.last_callback.set(age(last_callback));
+    }
+
+    /// Makes the metrics visible to a scrape, every series at zero.
+    pub fn register(&self, registry: &mut Registry) {
+        self.set(&[], &[], 0, 0, None, Timestamp::UNIX_EPOCH);
+        registry.register("cases", "Cases, by state", self.cases.clone());
+        registry.register_with_unit(
+            "oldest_case_age",
+            "How long the oldest case has been in its state, by state",
+            Unit::Seconds,
+            self.oldest_case.clone(),
+        );
+        registry.register("effects_open", "Effects that have not ended, by lane", self.effects.clone());
+        registry.register_with_unit(
+            "oldest_effect_age",
+            "How long the oldest open effect has waited, by lane",
+            Unit::Seconds,
+            self.oldest_effect.clone(),
+        );
+        registry.register("customers_due", "Customers that are due and not claimed", self.due.clone());
+        registry.register("callbacks_unfolded", "Callbacks on file that the fold has not read yet", self.unfolded.clone());
+        registry.register_with_unit(
+            "last_callback_age",
+            "How long ago the last callback or webhook came; 0 before the first",
+            Unit::Seconds,
+            self.last_callback.clone(),
+        );
+    }
+}
+
+fn find(counts: &[Count], word: &str) -> (i64, Option<Timestamp>) {
+    counts.iter().find(|(name, ..)| name == word).map_or((0, None), |(_, count, oldest)| (*count, *oldest))
+}

@@ -1,0 +1,144 @@
+//! Showing customers.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Ops, OpsError};
+use crate::domain::case::CaseState;
+use crate::domain::id::CustomerHashId;
+use crate::domain::snapshot::{NiumTime, Snapshot};
+use crate::store::rows::{CallbackRow, CaseRow, KeptSnapshot, TimelineRow};
+use crate::vault::Place;
+
+/// One customer as the API shows them (design, section 7).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerView {
+    customer_hash_id: CustomerHashId,
+    state: &'static str,
+    since: Timestamp,
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    next: Option<Value>,
+    nium: Option<Value>,
+    block: Option<Value>,
+    rfi: Option<Value>,
+    attempts: Value,
+    correction: Option<Value>,
+}
+
+impl CustomerView {
+    /// Whom it shows.
+    #[must_use]
+    pub fn id(&self) -> CustomerHashId {
+        self.customer_hash_id
+    }
+}
+
+impl Ops {
+    /// Everything that happened to a customer we have heard of, oldest first.
+    pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, OpsError> {
+        let lines = self.store.timeline(customer).await?;
+        if lines.is_empty() { Err(OpsError::NoSuchCustomer) } else { Ok(lines) }
+    }
+
+    /// Callbacks, newest first, before receipt id `before`, of one customer or all.
+    pub async fn callbacks(
+        &self,
+        customer: Option<CustomerHashId>,
+        before: Option<i64>,
+        most: usize,
+    ) -> Result<Vec<CallbackRow>, OpsError> {
+        Ok(self.store.callbacks(customer, before, most).await?)
+    }
+
+    /// One customer with what Nium said last, remarks included.
+    pub async fn show(&self, customer: CustomerHashId) -> Result<CustomerView, OpsError> {
+        let row = self.store.case(customer).await?.ok_or(OpsError::NoSuchCustomer)?;
+        let said = match &row.snapshot {
+            Some(kept) => self.open_snapshot(customer, kept).await?,
+            None => None,
+        };
+        Ok(self.view(&row, said.as_ref()))
+    }
+
+    /// Customers in the order of their ids; remarks are left to [`Ops::show`].
+    pub async fn list(
+        &self,
+        state: Option<&str>,
+        after: Option<CustomerHashId>,
+        most: usize,
+    ) -> Result<Vec<CustomerView>, OpsError> {
+        let rows = self.store.cases(state, after, most).await?;
+        Ok(rows.iter().map(|row| self.view(row, None)).collect())
+    }
+
+    /// The last snapshot, opened; `None` if the customer's key was erased.
+    pub(super) async fn open_snapshot(
+        &self,
+        customer: CustomerHashId,
+        kept: &KeptSnapshot,
+    ) -> Result<Option<Snapshot>, OpsError> {
+        let Some(key) = self.existing_data_key(customer).await? else { return Ok(None) };
+        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
+        Ok(Some(serde_json::from_slice(&key.open(&place, &kept.sealed)?)?))
+    }
+
+    fn view(&self, row: &CaseRow, said: Option<&Snapshot>) -> CustomerView {
+        let case = &row.case;
+        let block = case.beside.block.map(|block| {
+            json!({
+                "permanent": block.permanent,
+                "by": block.by,
+                "reason": said.and_then(|said| said.block_reason.as_deref()),
+                "comment": said.and_then(|said| said.block_comment.as_deref()),
+            })
+        });
+        CustomerView {
+            customer_hash_id: case.id,
+            state: case.state.name(),
+            since: case.since,
+            version: case.version,
+            reason: reason(&case.state),
+            next: row.next.map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
+            nium: row.snapshot.as_ref().map(|kept| nium(kept, said)),
+            block,
+            rfi: case.beside.rfi_open.then(|| json!({ "open": true })),
+            attempts: json!({ "used": case.attempts_used, "max": self.submissions_max }),
+            correction: self.offer(row),
+        }
+    }
+
+    fn offer(&self, row: &CaseRow) -> Option<Value> {
+        let CaseState::AwaitingCorrection { grounds, deadline } = &row.case.state else { return None };
+        let url = format!("{}/v1/customers/{}/corrections", self.api_url, row.case.id);
+        Some(json!({ "url": url, "deadline": deadline, "class": grounds.class.as_str(), "fields": grounds.fields }))
+    }
+}
+
+fn reason(state: &CaseState) -> Option<&'static str> {
+    match state {
+        CaseState::FinallyRejected { why } => Some(why.as_str()),
+        CaseState::NeedsOfficer { why, .. } => Some(why.as_str()),
+        CaseState::Watching { .. }
+        | CaseState::Rejected { .. }
+        | CaseState::AwaitingCorrection { .. }
+        | CaseState::Submitting { .. }
+        | CaseState::UnderReview { .. }
+        | CaseState::Reinstated
+        | CaseState::Approved => None,
+    }
+}
+
+fn nium(kept: &KeptSnapshot, said: Option<&Snapshot>) -> Value {
+    json!({
+        "status": kept.facts.status.as_ref().map(ToString::to_string),
+        "complianceStatus": kept.facts.compliance.as_ref().map(ToString::to_string),
+        "remarks": said.and_then(|said| said.remarks.as_deref()),
+        "complianceRemarks": said.and_then(|said| said.compliance_remarks.as_deref()),
+        "updatedAt": kept.facts.updated_at.as_ref().map(NiumTime::as_str),
+        "lookedAt": kept.looked_at,
+    })
+}

@@ -1,0 +1,122 @@
+//! FLOOR 2: what an operator or the app backend asks for. Checks it, and commits the intent; the worker does the rest.
+//!
+//! - `customer`: show one case with what Nium said last
+//! - `correction`: the application on file, corrections, and what a correction would send
+//! - `officer`: an officer's word about a case
+//! - `once`: the first answer to a write that carried an `Idempotency-Key`
+
+pub mod correction;
+pub mod customer;
+pub mod officer;
+pub mod once;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::application::Region;
+use crate::domain::correction::FieldProblem;
+use crate::domain::id::CustomerHashId;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
+
+/// What operators' requests need.
+#[derive(Debug)]
+pub struct Ops {
+    /// The one door to the database.
+    pub store: Arc<Store>,
+    /// Seals what is personal.
+    pub vault: Arc<Vault>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// The regulatory region of this client at Nium.
+    pub region: Region,
+    /// Where callers reach our API; no slash at the end.
+    pub api_url: String,
+    /// Submissions a customer may use.
+    pub submissions_max: u32,
+    /// Gives ids that nobody has used.
+    pub fresh_id: fn() -> Uuid,
+}
+
+/// Why something that was asked for is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// We have never heard of this customer.
+    #[error("there is no case for this customer")]
+    NoSuchCustomer,
+    /// The case is in a state (given) in which this cannot be asked for.
+    #[error("the case is in state {0}")]
+    WrongState(String),
+    /// A correction is on its way already.
+    #[error("a correction is already on its way to Nium")]
+    UnderWay,
+    /// The request has keys that we do not know.
+    #[error("the request has unknown keys")]
+    UnknownKeys(Vec<FieldProblem>),
+    /// Fields break a limit or are missing.
+    #[error("some fields cannot be accepted")]
+    Invalid(Vec<FieldProblem>),
+    /// The correction leaves everything as it is on file.
+    #[error("the correction changes nothing")]
+    NothingChanged,
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// The store or the vault failed; the text is for the log.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// A failure that is ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("the vault: {0}")]
+    Vault(#[from] VaultError),
+    /// Something sealed does not read as what it was.
+    #[error("what was sealed cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl From<StoreError> for OpsError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<VaultError> for OpsError {
+    fn from(error: VaultError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<serde_json::Error> for OpsError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Ops {
+    /// The data key of a customer, made if there is none yet.
+    async fn data_key(&self, customer: CustomerHashId) -> Result<DataKey, OpsError> {
+        if let Some(key) = self.existing_data_key(customer).await? {
+            return Ok(key);
+        }
+        let owner = customer.to_string();
+        let fresh = self.vault.new_data_key(&owner)?;
+        let wrapped = self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?;
+        Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
+    }
+
+    /// The data key of a customer; `None` if nothing was ever sealed for them, or it was erased.
+    async fn existing_data_key(&self, customer: CustomerHashId) -> Result<Option<DataKey>, OpsError> {
+        let Some(wrapped) = self.store.data_key(customer).await? else { return Ok(None) };
+        Ok(Some(self.vault.unwrap(&customer.to_string(), &WrappedKey::from_bytes(wrapped))?))
+    }
+}

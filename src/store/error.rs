@@ -1,0 +1,40 @@
+//! What can go wrong at the store's door, split by what a caller can do about it.
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many writes wait already; try again in a moment.
+    #[error("the store is busy: {0} writes wait already")]
+    Busy(usize),
+    /// The database cannot be reached, written or waited for; nothing is known to have been stored.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A row cannot be believed; a person has to look.
+    #[error("the stored {table} of {row} cannot be read: {why}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        row: String,
+        /// What is wrong with it, without its content.
+        why: String,
+    },
+    /// The database was written by a newer release.
+    #[error("the database has schema {found}, this release knows up to {known}: start the newer release, or restore a backup")]
+    Newer {
+        /// The schema that was found.
+        found: u32,
+        /// The newest this release knows.
+        known: u32,
+    },
+    /// Another process serves from this database.
+    #[error("{0} is in use by another `reinstate serve`; one process owns an SQLite database")]
+    InUse(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        // Messages of SQLite name tables and constraints, never values.
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,342 @@
+//! What goes in and out of the store: plain values, already sealed where they are personal.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::case::Case;
+use crate::domain::decision::{Next, OfficerWord};
+use crate::domain::effect::{EffectKey, EffectStatus, Event};
+use crate::domain::id::CustomerHashId;
+use crate::domain::snapshot::Facts;
+
+/// A snapshot as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptSnapshot {
+    /// When the look that brought it began.
+    pub looked_at: Timestamp,
+    /// The part in clear.
+    pub facts: Facts,
+    /// The whole, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// A claim on one customer: nobody else looks at or writes to them at Nium until it ends.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// On whom.
+    pub customer: CustomerHashId,
+    /// The fencing token: a later claim has a higher one.
+    pub epoch: i64,
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// Nudges counted when it was claimed; later ones are not handled by it.
+    pub wanted: i64,
+}
+
+/// Failed looks in a row at one customer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookTrouble {
+    /// All of them.
+    pub failures: u32,
+    /// Those that were about this customer's data, not about Nium.
+    pub unreadable: u32,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The claim.
+    pub lease: Lease,
+    /// The case; `None` for a customer nobody has looked at yet.
+    pub case: Option<Case>,
+    /// What was to happen next by itself.
+    pub next: Option<Next>,
+    /// A nudge waits for a look.
+    pub nudged: bool,
+    /// What went wrong with the last looks.
+    pub trouble: LookTrouble,
+    /// The oldest open effect of the lanes that run under this lease.
+    pub open: Option<OpenEffect>,
+}
+
+/// An open effect of the `nium` or `officer` lane.
+#[derive(Clone, Debug)]
+pub struct OpenEffect {
+    /// Its key.
+    pub key: EffectKey,
+    /// What it is.
+    pub kind: OpenKind,
+    /// Where it stands.
+    pub status: EffectStatus,
+    /// The sealed request of a submission.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// The kinds of effects that run under a customer's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenKind {
+    /// One POST to Unified Add Customer.
+    Submit,
+    /// An officer's word, to be decided about.
+    Officer(OfficerWord),
+}
+
+/// Everything one decision writes, in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// The case and what happens next; `None` leaves it as it is.
+    pub case: Option<(Case, Option<Next>)>,
+    /// What Nium said.
+    pub snapshot: Option<KeptSnapshot>,
+    /// The application that Nium now has, sealed.
+    pub application: Option<Vec<u8>>,
+    /// Lines for the timeline.
+    pub history: Vec<HistoryLine>,
+    /// Who is to be told what.
+    pub tells: Vec<NewTell>,
+    /// What becomes of the effect under way.
+    pub effect: Option<EffectChange>,
+    /// This answers the nudges that were counted at the claim.
+    pub looked: bool,
+    /// What went wrong with the last looks, from now on.
+    pub trouble: LookTrouble,
+    /// When to be due again; after a failed look it holds even against nudges.
+    pub due_at: Option<Timestamp>,
+    /// Keep the lease and go on.
+    pub hold: bool,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug)]
+pub struct HistoryLine {
+    /// What kind of thing happened.
+    pub what: &'static str,
+    /// The particulars; nothing personal.
+    pub detail: Value,
+}
+
+/// A webhook to the app backend, with the bytes it will always have.
+#[derive(Clone, Debug)]
+pub struct NewTell {
+    /// Its key, which is also its `webhook-id`.
+    pub key: EffectKey,
+    /// What it tells.
+    pub event: Event,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What becomes of an effect.
+#[derive(Clone, Debug)]
+pub struct EffectChange {
+    /// Which.
+    pub key: EffectKey,
+    /// Where it stands now.
+    pub status: EffectStatus,
+    /// What an attempt came to, for the list of attempts; nothing personal.
+    pub attempt: Option<String>,
+    /// What the other side said about it, sealed.
+    pub said: Option<Vec<u8>>,
+    /// A short word on the outcome; nothing personal.
+    pub outcome: Option<String>,
+}
+
+/// Whether a claim was still ours when we finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Finished {
+    /// Written.
+    Done,
+    /// Somebody else has the customer now: nothing was written.
+    LeaseLost,
+}
+
+/// A claim on one notification.
+#[derive(Clone, Debug)]
+pub struct TellLease {
+    /// The row.
+    pub seq: i64,
+    /// The fencing token.
+    pub epoch: i64,
+    /// Its key, which is also its `webhook-id`.
+    pub key: EffectKey,
+    /// About whom.
+    pub customer: CustomerHashId,
+    /// What it tells.
+    pub event: String,
+    /// The body, the same bytes every time.
+    pub body: Vec<u8>,
+    /// Attempts made before this one.
+    pub attempts: u32,
+}
+
+/// What became of one attempt to notify.
+#[derive(Clone, Debug)]
+pub enum TellOutcome {
+    /// The receiver answered 2xx.
+    Delivered,
+    /// Try again then; the text says what went wrong.
+    Later(Timestamp, String),
+    /// Given up; the text says what went wrong.
+    GivenUp(String),
+}
+
+/// The answer to a correction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Stored; this effect will submit it.
+    Stored(EffectKey),
+    /// No offer is open; the state the case is in, if there is one.
+    NoOffer(Option<String>),
+    /// Another correction is already on its way.
+    UnderWay,
+    /// The case moved while this was being prepared; prepare it again.
+    Moved,
+    /// This idempotency key was used before.
+    Replay(FirstAnswer),
+}
+
+/// The stored first answer to a write that carried an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstAnswer {
+    /// A keyed fingerprint of the first body.
+    pub body_mark: String,
+    /// The HTTP status of the first answer.
+    pub status: u16,
+    /// The first answer, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// An idempotency key with the answer to keep under it.
+#[derive(Clone, Debug)]
+pub struct Remember {
+    /// A hash of caller, route and key.
+    pub key: [u8; 32],
+    /// The answer.
+    pub answer: FirstAnswer,
+}
+
+/// A correction ready to be stored as an effect.
+#[derive(Clone, Debug)]
+pub struct NewSubmission {
+    /// For whom.
+    pub customer: CustomerHashId,
+    /// The version of the case it was prepared for.
+    pub version: u64,
+    /// Its effect's key.
+    pub key: EffectKey,
+    /// Its own id, for the caller.
+    pub correction_id: Uuid,
+    /// The whole request, sealed.
+    pub sealed: Vec<u8>,
+    /// For the timeline: names of the fields that differ.
+    pub fields: Vec<String>,
+    /// The first answer, if the caller sent an `Idempotency-Key`.
+    pub remember: Option<Remember>,
+}
+
+/// One callback as it is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallbackRow {
+    /// The receipt id of the first delivery.
+    pub id: i64,
+    /// About whom; a webhook may name nobody.
+    pub customer_hash_id: Option<CustomerHashId>,
+    /// `x-request-id`.
+    pub request_id: Option<String>,
+    /// `callback` or `webhook`.
+    pub source: String,
+    /// The webhook's template.
+    pub template: Option<String>,
+    /// When it came first.
+    pub received_at: Timestamp,
+    /// When it came last.
+    pub last_received_at: Timestamp,
+    /// How often it came.
+    pub deliveries: i64,
+}
+
+/// One line of a timeline as it is shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineRow {
+    /// When.
+    pub at: Timestamp,
+    /// What kind of thing happened.
+    pub what: String,
+    /// The case's version then; absent for callbacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// The particulars.
+    pub detail: Value,
+}
+
+/// A case as it is listed or shown.
+#[derive(Clone, Debug)]
+pub struct CaseRow {
+    /// The case.
+    pub case: Case,
+    /// What happens next by itself.
+    pub next: Option<Next>,
+    /// What Nium said last; `None` before the first look.
+    pub snapshot: Option<KeptSnapshot>,
+}
+
+/// An effect as it is shown.
+#[derive(Clone, Debug)]
+pub struct EffectRow {
+    /// Its key.
+    pub key: EffectKey,
+    /// About whom.
+    pub customer: CustomerHashId,
+    /// The lane it runs in.
+    pub lane: String,
+    /// What it is.
+    pub kind: String,
+    /// Where it stands.
+    pub status: EffectStatus,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// A short word on the outcome.
+    pub outcome: Option<String>,
+    /// What the other side said, sealed.
+    pub said: Option<Vec<u8>>,
+}
+
+/// An API token as it is listed; the token itself is shown once, when it is made.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRow {
+    /// Its id, for revoking.
+    pub id: String,
+    /// `viewer`, `officer`, `admin` or `app`.
+    pub role: String,
+    /// Whose it is.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Row counts and ages for the metrics, read when they are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Cases and the oldest `since`, by state.
+    pub states: Vec<(String, i64, Option<Timestamp>)>,
+    /// Open effects and the oldest creation, by lane.
+    pub effects: Vec<(String, i64, Option<Timestamp>)>,
+    /// Customers due now.
+    pub due: i64,
+    /// Log rows that the fold has not read yet.
+    pub unfolded: i64,
+    /// When the last callback came.
+    pub last_callback: Option<Timestamp>,
+}

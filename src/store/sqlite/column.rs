@@ -1,0 +1,68 @@
+//! Columns into values. A value that cannot be believed is an error with the row's name, never a default.
+
+use jiff::Timestamp;
+use rusqlite::Row;
+
+use crate::domain::case::Case;
+use crate::domain::decision::{Next, NextWhat};
+use crate::domain::effect::EffectKey;
+use crate::domain::id::CustomerHashId;
+use crate::store::error::StoreError;
+
+/// A moment as it is stored: milliseconds since 1970.
+pub(super) fn ms(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// [`ms`] back.
+pub(super) fn timestamp(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Corrupt {
+        table: "time",
+        row: ms.to_string(),
+        why: "it is not a moment".to_owned(),
+    })
+}
+
+/// A moment that may be missing.
+pub(super) fn maybe_timestamp(ms: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+    ms.map(timestamp).transpose()
+}
+
+/// An effect's key in column `index`.
+pub(super) fn effect_key(row: &Row<'_>, index: usize) -> Result<EffectKey, StoreError> {
+    let text: String = row.get(index)?;
+    EffectKey::parse(&text).ok_or_else(|| corrupt("effect", &text, "its key is malformed"))
+}
+
+/// The case in a row of `customer, version, data, since, attempts_used, beside, …`.
+pub(super) fn case_of(row: &Row<'_>) -> Result<Case, StoreError> {
+    let id = CustomerHashId::from_bytes(row.get(0)?);
+    let (data, beside): (String, String) = (row.get(2)?, row.get(5)?);
+    let unreadable = |error: serde_json::Error| corrupt("cases", &id.to_string(), &error.to_string());
+    Ok(Case {
+        id,
+        version: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+        state: serde_json::from_str(&data).map_err(unreadable)?,
+        since: timestamp(row.get(3)?)?,
+        attempts_used: row.get(4)?,
+        beside: serde_json::from_str(&beside).map_err(unreadable)?,
+    })
+}
+
+/// What happens next, from the columns after those of [`case_of`].
+pub(super) fn next_of(row: &Row<'_>) -> Result<Option<Next>, StoreError> {
+    let (what, at): (Option<String>, Option<i64>) = (row.get(6)?, row.get(7)?);
+    let (Some(what), Some(at)) = (what, at) else { return Ok(None) };
+    let what = match what.as_str() {
+        "look" => NextWhat::Look,
+        "submit" => NextWhat::Submit,
+        "deadline" => NextWhat::Deadline,
+        other => return Err(corrupt("cases", other, "what happens next is not known")),
+    };
+    Ok(Some(Next { what, at: timestamp(at)? }))
+}
+
+/// A row that cannot be believed.
+pub(super) fn corrupt(table: &'static str, row: &str, why: &str) -> StoreError {
+    StoreError::Corrupt { table, row: row.to_owned(), why: why.to_owned() }
+}

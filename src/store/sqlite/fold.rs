@@ -1,0 +1,122 @@
+//! The fold: reads the callback log from a stored cursor, recognises redeliveries, and makes customers due.
+//!
+//! A crash between append and fold loses nothing: the cursor is stored in the same transaction as what was folded.
+
+use rusqlite::types::Value;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::domain::id::{CustomerHashId, RequestId};
+use crate::domain::nudge::{Nudge, Template};
+use crate::store::error::StoreError;
+
+/// One row of the log.
+pub(super) const APPEND: &str = "INSERT INTO callback_log (at, customer, looks, source, request_id, template)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+const READ: &str = "SELECT id, at, customer, looks, source, request_id, template
+     FROM callback_log WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const DELIVER: &str = "INSERT INTO callback (id, customer, request_id, source, template, first_at, last_at, deliveries)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
+     ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = deliveries + 1, last_at = excluded.last_at";
+
+// A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge.
+const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, 2, 1, ?2)
+     ON CONFLICT (customer) DO UPDATE SET
+         wanted = wanted + 1,
+         due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
+
+/// Appends one nudge by the statement prepared from [`APPEND`].
+pub(super) fn append(statement: &mut CachedStatement<'_>, nudge: &Nudge, at_ms: i64) -> rusqlite::Result<usize> {
+    statement.execute(params![
+        at_ms,
+        nudge.customer.as_ref().map(CustomerHashId::as_bytes),
+        nudge.looks,
+        nudge.source.as_str(),
+        nudge.request_id.as_ref().map(RequestId::as_str),
+        nudge.template.as_ref().map(Template::as_str),
+    ])
+}
+
+/// What one bite did.
+pub(super) struct Folded {
+    /// Log rows read.
+    pub(super) rows: usize,
+    /// At least one customer may have become due.
+    pub(super) made_due: bool,
+}
+
+/// The fold and its cursor. The cursor is kept in memory too, so that an idle fold reads nothing.
+pub(super) struct Fold {
+    cursor: i64,
+}
+
+struct LogRow {
+    id: i64,
+    at: i64,
+    customer: Option<Value>,
+    looks: bool,
+    source: String,
+    request_id: Option<String>,
+    template: Option<String>,
+}
+
+impl Fold {
+    /// Log rows folded at once while acknowledgements wait: about a millisecond.
+    pub(super) const BITE_BUSY: usize = 128;
+    /// Log rows folded at once when nobody waits.
+    pub(super) const BITE_QUIET: usize = 1_024;
+
+    /// Starts where the last fold ended.
+    pub(super) fn resume(connection: &Connection) -> Result<Self, StoreError> {
+        let cursor = connection
+            .query_row("SELECT position FROM cursor WHERE name = 'fold'", [], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0);
+        Ok(Self { cursor })
+    }
+
+    /// Folds at most `rows_max` rows in one transaction.
+    pub(super) fn bite(&mut self, connection: &mut Connection, rows_max: usize) -> Result<Folded, StoreError> {
+        let rows = self.read(connection, rows_max)?;
+        let Some(last) = rows.last().map(|row| row.id) else {
+            return Ok(Folded { rows: 0, made_due: false });
+        };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut made_due = false;
+        {
+            let mut deliver = transaction.prepare_cached(DELIVER)?;
+            let mut nudge = transaction.prepare_cached(NUDGE)?;
+            for row in &rows {
+                deliver.execute(params![row.id, row.customer, row.request_id, row.source, row.template, row.at])?;
+                if row.looks && row.customer.is_some() {
+                    nudge.execute(params![row.customer, row.at])?;
+                    made_due = true;
+                }
+            }
+            transaction
+                .prepare_cached("UPDATE cursor SET position = ?1 WHERE name = 'fold'")?
+                .execute(params![last])?;
+        }
+        transaction.commit()?;
+        self.cursor = last;
+        Ok(Folded { rows: rows.len(), made_due })
+    }
+
+    fn read(&self, connection: &Connection, rows_max: usize) -> Result<Vec<LogRow>, StoreError> {
+        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let mut read = connection.prepare_cached(READ)?;
+        let rows = read.query_map(params![self.cursor, limit], |row| {
+            Ok(LogRow {
+                id: row.get(0)?,
+                at: row.get(1)?,
+                customer: row.get(2)?,
+                looks: row.get(3)?,
+                source: row.get(4)?,
+                request_id: row.get(5)?,
+                template: row.get(6)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

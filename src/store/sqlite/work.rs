@@ -1,0 +1,327 @@
+//! Claiming a customer, and writing what was decided. Each function is the inside of one transaction.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::column::{case_of, effect_key, ms, next_of, timestamp};
+use crate::domain::case::Case;
+use crate::domain::decision::{Next, OfficerWord};
+use crate::domain::effect::EffectStatus;
+use crate::domain::id::CustomerHashId;
+use crate::store::error::StoreError;
+use crate::store::rows::{Claimed, Commit, EffectChange, Finished, HistoryLine, Lease, LookTrouble, OpenEffect, OpenKind};
+
+// differs: one writer at a time, so nothing has to be skipped or locked; the index gives the oldest due row at once.
+const DUE: &str = "SELECT customer, wanted, handled, epoch, failures, unreadable FROM head
+     WHERE rank = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+
+const HOLD: &str = "UPDATE head SET epoch = ?2, lease_until = ?3, due_at = ?3 WHERE customer = ?1";
+
+const CASE: &str = "SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
+     FROM cases WHERE customer = ?1";
+
+const OPEN: &str = "SELECT key, lane, kind, status, sealed FROM effect
+     WHERE customer = ?1 AND lane IN ('nium', 'officer') AND status IN ('pending', 'sending', 'unclear')
+     ORDER BY lane = 'officer' DESC, seq LIMIT 1";
+
+struct HeadRow {
+    customer: CustomerHashId,
+    wanted: i64,
+    handled: i64,
+    epoch: i64,
+    trouble: LookTrouble,
+}
+
+/// Law: a claimed customer is due for nobody else until `until`; ranks are served in order.
+pub(super) fn claim(
+    connection: &Connection,
+    now: Timestamp,
+    until: Timestamp,
+    most: usize,
+) -> Result<Vec<Claimed>, StoreError> {
+    let mut claimed = Vec::new();
+    for rank in 0..=2_i64 {
+        let left = i64::try_from(most.saturating_sub(claimed.len())).unwrap_or(i64::MAX);
+        if left == 0 {
+            break;
+        }
+        let heads: Vec<HeadRow> = connection
+            .prepare_cached(DUE)?
+            .query_map(params![rank, ms(now), left], head_of)?
+            .collect::<Result<_, _>>()?;
+        for head in heads {
+            claimed.push(hold(connection, &head, until)?);
+        }
+    }
+    Ok(claimed)
+}
+
+fn head_of(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
+    Ok(HeadRow {
+        customer: CustomerHashId::from_bytes(row.get(0)?),
+        wanted: row.get(1)?,
+        handled: row.get(2)?,
+        epoch: row.get(3)?,
+        trouble: LookTrouble { failures: row.get(4)?, unreadable: row.get(5)? },
+    })
+}
+
+fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Claimed, StoreError> {
+    let epoch = head.epoch + 1;
+    connection.prepare_cached(HOLD)?.execute(params![head.customer.as_bytes(), epoch, ms(until)])?;
+    let (case, next) = case(connection, head.customer)?.map_or((None, None), |(case, next)| (Some(case), next));
+    Ok(Claimed {
+        lease: Lease { customer: head.customer, epoch, until, wanted: head.wanted },
+        case,
+        next,
+        nudged: head.wanted > head.handled,
+        trouble: head.trouble,
+        open: open_effect(connection, head.customer)?,
+    })
+}
+
+/// The case of one customer, with what happens next.
+pub(super) fn case(
+    connection: &Connection,
+    customer: CustomerHashId,
+) -> Result<Option<(Case, Option<Next>)>, StoreError> {
+    let mut read = connection.prepare_cached(CASE)?;
+    let mut rows = read.query(params![customer.as_bytes()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some((case_of(row)?, next_of(row)?)))
+}
+
+fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Option<OpenEffect>, StoreError> {
+    let mut read = connection.prepare_cached(OPEN)?;
+    let mut rows = read.query(params![customer.as_bytes()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let key = effect_key(row, 0)?;
+    let (kind, status): (String, String) = (row.get(2)?, row.get(3)?);
+    let corrupt = |why: &str| StoreError::Corrupt { table: "effect", row: key.to_string(), why: why.to_owned() };
+    let kind = match kind.as_str() {
+        "submit" => OpenKind::Submit,
+        "offer" => OpenKind::Officer(OfficerWord::Offer),
+        "final" => OpenKind::Officer(OfficerWord::Final),
+        "retry" => OpenKind::Officer(OfficerWord::Retry),
+        "close" => OpenKind::Officer(OfficerWord::Close),
+        _ => return Err(corrupt("its kind is not known")),
+    };
+    let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
+    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key }))
+}
+
+/// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
+pub(super) fn commit(
+    connection: &Connection,
+    lease: &Lease,
+    commit: &Commit,
+    now: Timestamp,
+) -> Result<Finished, StoreError> {
+    if !settle_head(connection, lease, commit, now)? {
+        return Ok(Finished::LeaseLost);
+    }
+    let customer = lease.customer;
+    let mut version = 0;
+    if let Some((case, next)) = &commit.case {
+        version = case.version;
+        put_case(connection, case, *next)?;
+    }
+    if let Some(snapshot) = &commit.snapshot {
+        let facts = serde_json::to_string(&snapshot.facts).map_err(|error| unwritable("snapshot", customer, &error))?;
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![customer.as_bytes(), ms(snapshot.looked_at), facts, snapshot.sealed])?;
+    }
+    if let Some(sealed) = &commit.application {
+        put_application(connection, customer, sealed, now)?;
+    }
+    for line in &commit.history {
+        put_history(connection, customer, version, line, now)?;
+    }
+    for tell in &commit.tells {
+        connection
+            .prepare_cached(
+                "INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload)
+                 VALUES (?1, ?2, 'webhook', ?3, 'pending', ?4, ?4, ?5)",
+            )?
+            .execute(params![tell.key.as_str(), customer.as_bytes(), tell.event.as_str(), ms(now), tell.body])?;
+    }
+    if let Some(change) = &commit.effect {
+        change_effect(connection, change, now)?;
+    }
+    Ok(Finished::Done)
+}
+
+/// Gives the customer back (or keeps the lease) and answers the nudges counted at the claim. False: not ours any more.
+fn settle_head(connection: &Connection, lease: &Lease, commit: &Commit, now: Timestamp) -> Result<bool, StoreError> {
+    let (customer, epoch) = (lease.customer.as_bytes(), lease.epoch);
+    let handled = if commit.looked { lease.wanted } else { 0 };
+    let LookTrouble { failures, unreadable } = commit.trouble;
+    let changed = if commit.hold {
+        connection
+            .prepare_cached(
+                "UPDATE head SET handled = max(handled, ?3), failures = ?4, unreadable = ?5
+                 WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+            )?
+            .execute(params![customer, epoch, handled, failures, unreadable])?
+    } else {
+        // Nudges that came after the claim make the customer due at once, unless Nium is being given a rest.
+        connection
+            .prepare_cached(
+                "UPDATE head SET handled = max(handled, ?3), failures = ?4, unreadable = ?5, lease_until = NULL,
+                     rank = CASE WHEN rank = 0 OR ?6 THEN 1 ELSE rank END,
+                     due_at = CASE WHEN ?4 = 0 AND wanted > max(handled, ?3) THEN ?8 ELSE ?7 END
+                 WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+            )?
+            .execute(params![
+                customer,
+                epoch,
+                handled,
+                failures,
+                unreadable,
+                commit.case.is_some(),
+                commit.due_at.map(ms),
+                ms(now)
+            ])?
+    };
+    Ok(changed == 1)
+}
+
+fn put_case(connection: &Connection, case: &Case, next: Option<Next>) -> Result<(), StoreError> {
+    let data = serde_json::to_string(&case.state).map_err(|error| unwritable("case", case.id, &error))?;
+    let beside = serde_json::to_string(&case.beside).map_err(|error| unwritable("case", case.id, &error))?;
+    // The version guards against a writer that decided on an older case, whatever happened to its lease.
+    let changed = connection
+        .prepare_cached(
+            "INSERT INTO cases (customer, version, state, data, since, attempts_used, beside, next_what, next_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (customer) DO UPDATE SET version = excluded.version, state = excluded.state,
+                 data = excluded.data, since = excluded.since, attempts_used = excluded.attempts_used,
+                 beside = excluded.beside, next_what = excluded.next_what, next_at = excluded.next_at
+             WHERE cases.version <= excluded.version AND excluded.version <= cases.version + 1",
+        )?
+        .execute(params![
+            case.id.as_bytes(),
+            i64::try_from(case.version).unwrap_or(i64::MAX),
+            case.state.name(),
+            data,
+            ms(case.since),
+            case.attempts_used,
+            beside,
+            next.map(|next| next.what.as_str()),
+            next.map(|next| ms(next.at)),
+        ])?;
+    if changed == 1 {
+        return Ok(());
+    }
+    let why = format!("version {} does not follow what is stored", case.version);
+    Err(StoreError::Corrupt { table: "cases", row: case.id.to_string(), why })
+}
+
+pub(super) fn put_application(
+    connection: &Connection,
+    customer: CustomerHashId,
+    sealed: &[u8],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO application (customer, sealed, stored_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![customer.as_bytes(), sealed, ms(now)])?;
+    Ok(())
+}
+
+pub(super) fn put_history(
+    connection: &Connection,
+    customer: CustomerHashId,
+    version: u64,
+    line: &HistoryLine,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO history (customer, at, version, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            customer.as_bytes(),
+            ms(now),
+            i64::try_from(version).unwrap_or(i64::MAX),
+            line.what,
+            line.detail.to_string()
+        ])?;
+    Ok(())
+}
+
+/// Moves an effect of the `nium` or `officer` lane; one that has ended stays as it is.
+fn change_effect(connection: &Connection, change: &EffectChange, now: Timestamp) -> Result<(), StoreError> {
+    let ended = matches!(
+        change.status,
+        EffectStatus::Done | EffectStatus::Refused | EffectStatus::Overtaken | EffectStatus::Failed
+    );
+    connection
+        .prepare_cached(
+            "UPDATE effect SET status = ?2, ended_at = ?3, said = coalesce(?4, said), outcome = coalesce(?5, outcome),
+                 sealed = CASE WHEN ?3 IS NULL THEN sealed END, attempts = attempts + ?6
+             WHERE key = ?1 AND ended_at IS NULL",
+        )?
+        .execute(params![
+            change.key.as_str(),
+            change.status.as_str(),
+            ended.then(|| ms(now)),
+            change.said,
+            change.outcome,
+            i64::from(change.attempt.is_some()),
+        ])?;
+    if let Some(outcome) = &change.attempt {
+        connection
+            .prepare_cached(
+                "INSERT INTO attempt (effect, number, at, outcome)
+                 SELECT seq, attempts, ?2, ?3 FROM effect WHERE key = ?1 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![change.key.as_str(), ms(now), outcome])?;
+    }
+    Ok(())
+}
+
+/// Law: a customer whom Nium does not know leaves nothing but the callback that named them.
+pub(super) fn forget(connection: &Connection, lease: &Lease, now: Timestamp) -> Result<Finished, StoreError> {
+    let (customer, epoch) = (lease.customer.as_bytes(), lease.epoch);
+    // A nudge that came during the look is owed one of its own.
+    let again = connection
+        .prepare_cached(
+            "UPDATE head SET handled = ?3, lease_until = NULL, due_at = ?4
+             WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL AND wanted > ?3",
+        )?
+        .execute(params![customer, epoch, lease.wanted, ms(now)])?;
+    let gone = connection
+        .prepare_cached("DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL")?
+        .execute(params![customer, epoch])?;
+    Ok(if again + gone > 0 { Finished::Done } else { Finished::LeaseLost })
+}
+
+/// Law: only for the one process that owns the database. Whoever held a lease is dead, so their customers are due now;
+/// what they were sending is then found out by looking.
+pub(super) fn release_the_dead(connection: &Connection, now: Timestamp) -> Result<usize, StoreError> {
+    let customers = connection
+        .prepare_cached("UPDATE head SET lease_until = NULL, due_at = ?1 WHERE lease_until IS NOT NULL")?
+        .execute(params![ms(now)])?;
+    let tells = connection
+        .prepare_cached("UPDATE effect SET lease_until = NULL, due_at = ?1 WHERE lease_until IS NOT NULL")?
+        .execute(params![ms(now)])?;
+    Ok(customers + tells)
+}
+
+/// When the next customer or notification becomes due.
+pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let earliest = |sql: &str| -> Result<Option<i64>, StoreError> {
+        Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()?.flatten())
+    };
+    let mut dues = Vec::new();
+    for rank in 0..=2 {
+        let sql = format!("SELECT min(due_at) FROM head WHERE rank = {rank} AND due_at IS NOT NULL");
+        dues.extend(earliest(&sql)?);
+    }
+    dues.extend(earliest("SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'")?);
+    dues.into_iter().min().map(timestamp).transpose()
+}
+
+fn unwritable(table: &'static str, customer: CustomerHashId, error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt { table, row: customer.to_string(), why: error.to_string() }
+}

@@ -1,0 +1,309 @@
+//! Seals personal data: AES-256-GCM under a *data key* per customer, which is kept wrapped by a *master key* with an id.
+//!
+//! - Destroying a customer's wrapped key makes everything sealed for them unreadable, in the database and in backups.
+//! - What is sealed is bound to its place (table, column, row): moved to another row, it does not open.
+//! - The first master key wraps; all of them unwrap, so that master keys can be replaced.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::fill;
+use zeroize::Zeroizing;
+
+/// Length of every key, in bytes.
+const KEY_BYTES: usize = 32;
+/// Longest id of a master key, in bytes: its length is stored in one byte.
+const ID_BYTES_MAX: usize = 64;
+/// Format of sealed bytes and wrapped keys; the first byte of both.
+const VERSION: u8 = 1;
+/// Bytes of a fingerprint that are kept: enough that two texts never share one by accident.
+const MARK_BYTES: usize = 16;
+
+/// Why something was not sealed or opened. Nothing in it tells what it was about.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// There is no master key.
+    #[error("there is no master key; set privacy.master_keys")]
+    NoKey,
+    /// A master key has the wrong length, or its id is empty, too long, or given twice.
+    #[error("the master key `{0}` cannot be used: its id must be unique and short, its key 32 bytes")]
+    BadKey(String),
+    /// The master key that wrapped a data key is not configured.
+    #[error("the master key `{0}` is needed and not configured; put it back into privacy.master_keys")]
+    UnknownMasterKey(String),
+    /// The key, the place or the bytes are not those of the sealing.
+    #[error("sealed bytes do not open: the key or the place is another, or they were changed")]
+    Broken,
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoEntropy,
+}
+
+/// A master key and the id under which wrapped keys name it.
+pub struct MasterKey {
+    id: String,
+    key: LessSafeKey,
+}
+
+impl MasterKey {
+    /// A master key of 32 bytes.
+    pub fn new(id: &str, key: &[u8]) -> Result<Self, VaultError> {
+        let fits = !id.is_empty() && id.len() <= ID_BYTES_MAX && key.len() == KEY_BYTES;
+        if !fits {
+            return Err(VaultError::BadKey(id.to_owned()));
+        }
+        Ok(Self { id: id.to_owned(), key: aead_key(key)? })
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A data key as it is kept: wrapped, with the id of the master key that wrapped it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedKey(Vec<u8>);
+
+impl WrappedKey {
+    /// A wrapped key that was kept.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Version, id, and the sealed rest.
+    fn parts(&self) -> Option<(&str, &[u8])> {
+        let (version, rest) = self.0.split_first()?;
+        let (length, rest) = rest.split_first()?;
+        let (id, sealed) = rest.split_at_checked(usize::from(*length))?;
+        (*version == VERSION).then_some(())?;
+        Some((std::str::from_utf8(id).ok()?, sealed))
+    }
+}
+
+/// Where sealed bytes belong. They open nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The row.
+    pub row: String,
+}
+
+impl Place {
+    fn aad(&self) -> Vec<u8> {
+        bound_to(&[self.table, self.column, &self.row])
+    }
+}
+
+/// The master keys.
+#[derive(Debug)]
+pub struct Vault {
+    keys: Vec<MasterKey>,
+}
+
+impl Vault {
+    /// A vault with these master keys; the first wraps, all unwrap.
+    pub fn new(keys: Vec<MasterKey>) -> Result<Self, VaultError> {
+        if keys.is_empty() {
+            return Err(VaultError::NoKey);
+        }
+        for (place, key) in keys.iter().enumerate() {
+            if keys.iter().take(place).any(|earlier| earlier.id == key.id) {
+                return Err(VaultError::BadKey(key.id.clone()));
+            }
+        }
+        Ok(Self { keys })
+    }
+
+    /// A fresh data key for `owner`, wrapped.
+    pub fn new_data_key(&self, owner: &str) -> Result<WrappedKey, VaultError> {
+        let master = self.keys.first().ok_or(VaultError::NoKey)?;
+        let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
+        fill(key.as_mut_slice()).map_err(|_| VaultError::NoEntropy)?;
+        let length = u8::try_from(master.id.len()).map_err(|_| VaultError::BadKey(master.id.clone()))?;
+        let mut wrapped = vec![VERSION, length];
+        wrapped.extend_from_slice(master.id.as_bytes());
+        wrapped.extend(seal(&master.key, &bound_to(&["data key", owner, &master.id]), key.as_slice())?);
+        Ok(WrappedKey(wrapped))
+    }
+
+    /// The data key of `owner`.
+    pub fn unwrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<DataKey, VaultError> {
+        let (id, sealed) = wrapped.parts().ok_or(VaultError::Broken)?;
+        let master = self.keys.iter().find(|key| key.id == id);
+        let master = master.ok_or_else(|| VaultError::UnknownMasterKey(id.to_owned()))?;
+        DataKey::new(&open(&master.key, &bound_to(&["data key", owner, id]), sealed)?)
+    }
+}
+
+/// The key of one customer.
+pub struct DataKey {
+    key: LessSafeKey,
+    marks: hmac::Key,
+}
+
+impl DataKey {
+    fn new(key: &[u8]) -> Result<Self, VaultError> {
+        // Fingerprints get a key of their own, so that sealing and marking never share one.
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"reinstate mark v1");
+        Ok(Self { key: aead_key(key)?, marks: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) })
+    }
+
+    /// Seals `plain` for `place`.
+    pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut sealed = vec![VERSION];
+        sealed.extend(seal(&self.key, &place.aad(), plain)?);
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed for `place`.
+    pub fn open(&self, place: &Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        match sealed.split_first() {
+            Some((&VERSION, rest)) => open(&self.key, &place.aad(), rest),
+            Some(_) | None => Err(VaultError::Broken),
+        }
+    }
+
+    /// A fingerprint of `text`: tells for one customer whether two texts are the same, and nothing else about them.
+    #[must_use]
+    pub fn mark(&self, text: &[u8]) -> String {
+        let tag = hmac::sign(&self.marks, text);
+        tag.as_ref().iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey")
+    }
+}
+
+/// Parts with their lengths, so that no two lists of parts read the same.
+fn bound_to(parts: &[&str]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for part in parts {
+        bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+fn aead_key(key: &[u8]) -> Result<LessSafeKey, VaultError> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| VaultError::Broken)
+}
+
+/// Nonce, then ciphertext and tag. Nonces are random: a data key seals far fewer than 2^32 times.
+fn seal(key: &LessSafeKey, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let mut nonce = [0_u8; NONCE_LEN];
+    fill(&mut nonce).map_err(|_| VaultError::NoEntropy)?;
+    let mut sealed = plain.to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed)
+        .map_err(|_| VaultError::Broken)?;
+    let mut out = Vec::with_capacity(NONCE_LEN + sealed.len());
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(&sealed);
+    Ok(out)
+}
+
+fn open(key: &LessSafeKey, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(VaultError::Broken)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Broken)?;
+    let mut bytes = Zeroizing::new(sealed.to_vec());
+    let length = key.open_in_place(nonce, Aad::from(aad), bytes.as_mut_slice()).map_err(|_| VaultError::Broken)?.len();
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vault(keys: &[(&str, u8)]) -> Vault {
+        Vault::new(keys.iter().map(|(id, byte)| MasterKey::new(id, &[*byte; 32]).unwrap()).collect()).unwrap()
+    }
+
+    fn place(row: &str) -> Place {
+        Place { table: "snapshot", column: "sealed", row: row.to_owned() }
+    }
+
+    #[test]
+    fn master_keys_can_be_replaced_and_a_lost_one_is_named() {
+        let wrapped = vault(&[("old", 1)]).new_data_key("ana").unwrap();
+        let both = vault(&[("new", 2), ("old", 1)]);
+        assert!(both.unwrap("ana", &wrapped).is_ok());
+        assert_eq!(vault(&[("new", 2)]).unwrap("ana", &wrapped).unwrap_err(), VaultError::UnknownMasterKey("old".to_owned()));
+        assert_eq!(vault(&[("old", 3)]).unwrap("ana", &wrapped).unwrap_err(), VaultError::Broken);
+        assert_eq!(both.unwrap("bo", &wrapped).unwrap_err(), VaultError::Broken);
+    }
+
+    #[test]
+    fn unusable_master_keys_are_refused() {
+        assert_eq!(Vault::new(Vec::new()).unwrap_err(), VaultError::NoKey);
+        assert!(MasterKey::new("short", &[1; 31]).is_err());
+        assert!(MasterKey::new("", &[1; 32]).is_err());
+        let twice = ["a", "a"].map(|id| MasterKey::new(id, &[1; 32]).unwrap());
+        assert_eq!(Vault::new(Vec::from(twice)).unwrap_err(), VaultError::BadKey("a".to_owned()));
+    }
+
+    #[test]
+    fn keys_do_not_print_themselves() {
+        let vault = vault(&[("k1", 7)]);
+        let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
+        assert_eq!(format!("{vault:?} {key:?}"), "Vault { keys: [MasterKey { id: \"k1\", .. }] } DataKey");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_opens_in_its_place_and_nowhere_else(plain: Vec<u8>, row in "[a-z]{1,8}", other in "[a-z]{1,8}") {
+            let vault = vault(&[("k1", 7)]);
+            let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
+            let sealed = key.seal(&place(&row), &plain).unwrap();
+            prop_assert_eq!(&*key.open(&place(&row), &sealed).unwrap(), &plain);
+            if other != row {
+                prop_assert_eq!(key.open(&place(&other), &sealed).unwrap_err(), VaultError::Broken);
+            }
+            let column = Place { column: "said", ..place(&row) };
+            prop_assert_eq!(key.open(&column, &sealed).unwrap_err(), VaultError::Broken);
+        }
+
+        #[test]
+        fn a_changed_bit_never_opens(plain: Vec<u8>, bit: proptest::sample::Index) {
+            let vault = vault(&[("k1", 7)]);
+            let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
+            let mut sealed = key.seal(&place("a"), &plain).unwrap();
+            let bit = bit.index(sealed.len() * 8);
+            sealed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(key.open(&place("a"), &sealed).unwrap_err(), VaultError::Broken);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_without_panic(bytes: Vec<u8>) {
+            let vault = vault(&[("k1", 7)]);
+            prop_assert!(vault.unwrap("ana", &WrappedKey::from_bytes(bytes.clone())).is_err());
+            let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
+            prop_assert!(key.open(&place("a"), &bytes).is_err());
+        }
+
+        #[test]
+        fn a_mark_tells_equal_texts_and_differs_between_customers(a: Vec<u8>, b: Vec<u8>) {
+            let vault = vault(&[("k1", 7)]);
+            let ana = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
+            let bo = vault.unwrap("bo", &vault.new_data_key("bo").unwrap()).unwrap();
+            prop_assert_eq!(ana.mark(&a) == ana.mark(&b), a == b);
+            prop_assert_ne!(ana.mark(&a), bo.mark(&a));
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! One claimed customer: find out what there is to do, look at Nium, decide, commit.
+//!
+//! A claim does one thing and gives the customer back; only correction → look → send → answer goes on under one lease,
+//! so that nobody else's look or write comes in between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{WorkError, Worker, notify};
+use crate::domain::case::{Case, CaseState, Stage};
+use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation};
+use crate::domain::effect::{EffectKey, EffectStatus};
+use crate::domain::snapshot::{Sighting, Snapshot};
+use crate::flow::classify::classify;
+use crate::flow::decide;
+use crate::flow::retry::backoff;
+use crate::nium::error::{LookError, Trouble};
+use crate::store::rows::{
+    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell, OpenEffect, OpenKind,
+};
+use crate::vault::{DataKey, Place};
+
+/// The longest wait between two failed looks at one customer.
+const LOOK_BACKOFF_MAX: Duration = Duration::from_mins(15);
+
+/// A claimed customer while somebody attends to them.
+pub(super) struct Attendance {
+    pub(super) lease: Lease,
+    pub(super) case: Case,
+    pub(super) open: Option<OpenEffect>,
+    pub(super) trouble: LookTrouble,
+}
+
+/// What to write beside a decision.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) snapshot: Option<KeptSnapshot>,
+    pub(super) looked: bool,
+    pub(super) hold: bool,
+    /// What an attempt at the effect under way came to.
+    pub(super) attempt: Option<String>,
+    /// What Nium said about it, sealed.
+    pub(super) said: Option<Vec<u8>>,
+}
+
+impl Worker {
+    /// Attends to one claimed customer until the lease is given back.
+    pub(super) async fn attend(&self, claimed: Claimed) {
+        let customer = claimed.lease.customer;
+        let (lease, trouble) = (claimed.lease.clone(), claimed.trouble);
+        let Err(error) = self.attend_or_fail(claimed).await else { return };
+        self.metrics.failures.inc();
+        if matches!(error, WorkError::LeaseLost) {
+            self.metrics.leases_lost.inc();
+            tracing::warn!(%customer, "the lease was lost; nothing was written");
+            return;
+        }
+        tracing::error!(%customer, %error, "attending to a customer failed; it is tried again");
+        let failures = trouble.failures.saturating_add(1);
+        let due_at = Some(self.later(backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())));
+        let commit = Commit { trouble: LookTrouble { failures, ..trouble }, due_at, ..Commit::default() };
+        if let Err(error) = self.store.commit(&lease, commit).await {
+            // The lease ends by itself, and the customer becomes due then.
+            tracing::error!(%customer, %error, "giving a customer back failed");
+        }
+    }
+
+    async fn attend_or_fail(&self, claimed: Claimed) -> Result<(), WorkError> {
+        let now = self.clock.now();
+        let first_look = claimed.case.is_none();
+        let Claimed { lease, case, next, nudged, trouble, open } = claimed;
+        let case = case.unwrap_or_else(|| Case::unseen(lease.customer, now));
+        let mut attendance = Attendance { lease, case, open, trouble };
+        let due = |what| next.is_some_and(|next| next.what == what && next.at <= now);
+
+        if matches!(attendance.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. }) {
+            return self.conclude(&mut attendance, &Observation::Interrupted, Beside::default()).await;
+        }
+        match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
+            Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
+            Some((OpenKind::Submit, key)) if !matches!(attendance.case.state, CaseState::Submitting { .. }) => {
+                let hold = matches!(attendance.case.state, CaseState::AwaitingCorrection { .. });
+                let seen = Observation::Corrected(key);
+                self.conclude(&mut attendance, &seen, Beside { hold, ..Beside::default() }).await?;
+                if !hold {
+                    return Ok(());
+                }
+            }
+            Some((OpenKind::Submit, _)) => {}
+            None if due(NextWhat::Deadline) => {
+                return self.conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default()).await;
+            }
+            None => {}
+        }
+        let submitting = matches!(attendance.case.state, CaseState::Submitting { .. });
+        if first_look || nudged || submitting || due(NextWhat::Look) || trouble.failures > 0 {
+            return self.look(&mut attendance, first_look).await;
+        }
+        let commit = Commit { due_at: next.map(|next| next.at), ..Commit::default() };
+        finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    async fn officer(
+        &self,
+        attendance: &mut Attendance,
+        word: crate::domain::decision::OfficerWord,
+        key: &EffectKey,
+    ) -> Result<(), WorkError> {
+        let now = self.clock.now();
+        let mut decision = decide(&attendance.case, &Observation::Officer(word), now, &self.options.policy);
+        let outcome = if decision.case.state == attendance.case.state { EffectStatus::Refused } else { EffectStatus::Done };
+        // A word that asks for a look changes no state, and is done all the same.
+        let outcome = if word == crate::domain::decision::OfficerWord::Retry { EffectStatus::Done } else { outcome };
+        decision.effect = Some((key.clone(), outcome));
+        self.write(attendance, &decision, Beside::default(), now).await
+    }
+
+    /// Asks Nium about the customer and decides about what it says.
+    async fn look(&self, attendance: &mut Attendance, first_look: bool) -> Result<(), WorkError> {
+        let customer = attendance.lease.customer;
+        let permit = self.nium.permit().await;
+        if !self.has_time(&attendance.lease) {
+            return self.give_back(attendance, self.clock.now()).await;
+        }
+        let begun_at = self.clock.now();
+        match self.nium.details(customer, permit).await {
+            Ok(snapshot) => {
+                self.metrics.look("seen");
+                self.lane.well();
+                self.seen(attendance, snapshot, begun_at).await
+            }
+            Err(LookError::NotFound) => {
+                self.metrics.look("not_found");
+                self.lane.well();
+                if first_look {
+                    tracing::info!(%customer, "Nium does not know this id; no case is made");
+                    return finished(self.store.forget(&attendance.lease).await?);
+                }
+                let beside = Beside { looked: true, ..Beside::default() };
+                self.conclude(attendance, &Observation::Missing, beside).await
+            }
+            Err(LookError::Trouble(trouble)) => self.nium_trouble(attendance, &trouble).await,
+            Err(LookError::Unreadable(why)) => self.unreadable(attendance, first_look, &why).await,
+        }
+    }
+
+    /// Nium answered: keep what it said, decide, and if that releases a submission, send it.
+    async fn seen(&self, attendance: &mut Attendance, snapshot: Snapshot, begun_at: Timestamp) -> Result<(), WorkError> {
+        let customer = attendance.lease.customer;
+        let key = self.data_key(customer).await?;
+        // A submission goes out under Nium's pace too: the permit comes before the decision, so that nothing is
+        // committed as "sending" that then has to wait.
+        let permit = match attendance.case.state {
+            CaseState::Submitting { .. } => Some(self.nium.permit().await),
+            _ => None,
+        };
+        let now = self.clock.now();
+        let remark_text = snapshot.remark_text();
+        let look = Look {
+            standing: snapshot.facts.standing(),
+            sighting: Sighting {
+                compliance: snapshot.facts.compliance.clone(),
+                status: snapshot.facts.status.clone(),
+                updated_at: snapshot.facts.updated_at.clone(),
+                remarks_mark: key.mark(remark_text.as_bytes()),
+                begun_at,
+            },
+            grounds: classify(&remark_text, &self.options.rules),
+            kind: snapshot.facts.kind,
+            blocked_by: snapshot.facts.blocked_by,
+            fresh_request_id: self.chance.uuid(),
+        };
+        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
+        let sealed = key.seal(&place, &serde_json::to_vec(&snapshot)?)?;
+        let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts, sealed };
+        let decision = decide(&attendance.case, &Observation::Looked(look), now, &self.options.policy);
+        let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
+        attendance.trouble = LookTrouble::default();
+        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, ..Beside::default() };
+        self.write(attendance, &decision, beside, now).await?;
+        match permit {
+            Some(permit) if sends => self.submit(attendance, &key, permit).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Nium is in trouble: the customer waits, nothing is decided, no attempt is spent.
+    async fn nium_trouble(&self, attendance: &Attendance, trouble: &Trouble) -> Result<(), WorkError> {
+        self.metrics.look("trouble");
+        let now = self.clock.now();
+        self.pause_lane(trouble, now);
+        let failures = attendance.trouble.failures.saturating_add(1);
+        let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll()).max(trouble.retry_after.unwrap_or_default());
+        let trouble = LookTrouble { failures, ..attendance.trouble };
+        let commit = Commit { trouble, due_at: Some(self.later(wait)), ..Commit::default() };
+        finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    pub(super) fn pause_lane(&self, trouble: &Trouble, now: Timestamp) {
+        if let Some(pause) = self.lane.trouble(trouble, now, self.chance.roll()) {
+            self.metrics.pause(trouble.kind.as_str());
+            let seconds = pause.as_secs_f64();
+            tracing::warn!(reason = trouble.kind.as_str(), seconds, "Nium is in trouble; all calls to it pause");
+        }
+    }
+
+    /// Nium's answer about this customer cannot be read: again later, and a person if that goes on.
+    async fn unreadable(&self, attendance: &mut Attendance, first_look: bool, why: &str) -> Result<(), WorkError> {
+        self.metrics.look("unreadable");
+        let LookTrouble { failures, unreadable } = attendance.trouble;
+        let (failures, unreadable) = (failures.saturating_add(1), unreadable.saturating_add(1));
+        if unreadable >= LOOK_FAILURES_MAX {
+            attendance.trouble = LookTrouble::default();
+            let beside = Beside { looked: true, ..Beside::default() };
+            return self.conclude(attendance, &Observation::LooksFail, beside).await;
+        }
+        let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll());
+        let line = HistoryLine { what: "look_failed", detail: json!({ "why": why, "inARow": unreadable }) };
+        let commit = Commit {
+            trouble: LookTrouble { failures, unreadable },
+            history: if first_look { Vec::new() } else { vec![line] },
+            due_at: Some(self.later(wait)),
+            ..Commit::default()
+        };
+        finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    /// Decides about one observation and writes what follows.
+    pub(super) async fn conclude(
+        &self,
+        attendance: &mut Attendance,
+        seen: &Observation,
+        beside: Beside,
+    ) -> Result<(), WorkError> {
+        let now = self.clock.now();
+        let decision = decide(&attendance.case, seen, now, &self.options.policy);
+        self.write(attendance, &decision, beside, now).await
+    }
+
+    /// Writes a decision: the case, its effects and its line in the timeline, in one transaction.
+    async fn write(
+        &self,
+        attendance: &mut Attendance,
+        decision: &Decision,
+        beside: Beside,
+        now: Timestamp,
+    ) -> Result<(), WorkError> {
+        let changed = decision.case.version != attendance.case.version;
+        let application = match &decision.effect {
+            Some((key, EffectStatus::Done)) => self.taken_application(attendance, key).await?,
+            _ => None,
+        };
+        let effect = decision.effect.clone().map(|(key, status)| EffectChange {
+            key,
+            status,
+            attempt: beside.attempt.clone(),
+            said: beside.said,
+            outcome: beside.attempt.or_else(|| Some(decision.because.to_owned())),
+        });
+        let commit = Commit {
+            case: Some((decision.case.clone(), decision.next)),
+            snapshot: beside.snapshot,
+            application,
+            history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
+            tells: self.compose(decision, now)?,
+            effect,
+            looked: beside.looked,
+            trouble: attendance.trouble,
+            due_at: decision.next.map(|next| next.at),
+            hold: beside.hold,
+        };
+        finished(self.store.commit(&attendance.lease, commit).await?)?;
+        let (from, to) = (attendance.case.state.name(), decision.case.state.name());
+        if from != to || attendance.case.version == 0 {
+            self.metrics.decision(to);
+            tracing::info!(customer = %attendance.lease.customer, from, to, version = decision.case.version, because = decision.because, "decided");
+        }
+        attendance.case = decision.case.clone();
+        Ok(())
+    }
+
+    /// Once Nium has taken a submission, what was sent is the application on file: Nium does not give all of it back.
+    async fn taken_application(&self, attendance: &Attendance, key: &EffectKey) -> Result<Option<Vec<u8>>, WorkError> {
+        let Some(open) = attendance.open.as_ref().filter(|open| open.key == *key && open.kind == OpenKind::Submit) else {
+            return Ok(None);
+        };
+        let data_key = self.data_key(attendance.lease.customer).await?;
+        let request = super::outbox::request_of(open, &data_key)?;
+        let place = Place { table: "application", column: "sealed", row: attendance.lease.customer.to_string() };
+        Ok(Some(data_key.seal(&place, &serde_json::to_vec(&request)?)?))
+    }
+
+    fn compose(&self, decision: &Decision, now: Timestamp) -> Result<Vec<NewTell>, WorkError> {
+        if self.notifier.is_none() {
+            return Ok(Vec::new());
+        }
+        let numbered = (0_u32..).zip(&decision.tells);
+        numbered.map(|(position, tell)| Ok(notify::compose(&decision.case, tell, position, &self.options.api_url, now)?)).collect()
+    }
+
+    /// Whether a call begun now would end, at its limit, while the lease is still ours.
+    pub(super) fn has_time(&self, lease: &Lease) -> bool {
+        let needed = self.options.call_limit + super::runner::SKEW;
+        self.later(needed) <= lease.until
+    }
+
+    pub(super) async fn give_back(&self, attendance: &Attendance, due_at: Timestamp) -> Result<(), WorkError> {
+        let commit = Commit { due_at: Some(due_at), trouble: attendance.trouble, ..Commit::default() };
+        finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    pub(super) fn later(&self, span: Duration) -> Timestamp {
+        self.clock.now().checked_add(span).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The sealed place and key for something Nium said about an effect.
+    pub(super) fn seal_said(
+        key: &DataKey,
+        effect: &EffectKey,
+        said: &serde_json::Value,
+    ) -> Result<Vec<u8>, WorkError> {
+        let place = Place { table: "effect", column: "said", row: effect.to_string() };
+        Ok(key.seal(&place, &serde_json::to_vec(said)?)?)
+    }
+}
+
+fn decided(before: &Case, decision: &Decision) -> HistoryLine {
+    let to = decision.case.state.name();
+    let mut detail = json!({ "to": to, "because": decision.because });
+    if before.version > 0 && let Some(detail) = detail.as_object_mut() {
+        detail.insert("from".to_owned(), json!(before.state.name()));
+    }
+    HistoryLine { what: "decided", detail }
+}
+
+fn finished(finished: Finished) -> Result<(), WorkError> {
+    match finished {
+        Finished::Done => Ok(()),
+        Finished::LeaseLost => Err(WorkError::LeaseLost),
+    }
+}

@@ -1,0 +1,156 @@
+//! FLOOR 2: does what flow decided.
+//!
+//! - `runner`: the one loop; claims no more than it can start, and stops in two steps
+//! - `inbox`: one claimed customer: look, decide, commit
+//! - `outbox`: a submission that a look has released: send, decide, commit
+//! - `notify`: one claimed notification to the app backend
+//! - `lane`: whether calls to Nium go out at present
+//! - `guard`: which addresses a notification may go to
+//! - `house`: what is kept only for a while goes
+
+mod guard;
+pub mod house;
+mod inbox;
+mod lane;
+pub mod notify;
+mod outbox;
+mod runner;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use self::lane::Lane;
+use self::notify::Notifier;
+use crate::clock::Clock;
+use crate::domain::decision::Policy;
+use crate::domain::id::CustomerHashId;
+use crate::flow::classify::Rule;
+use crate::metrics::WorkMetrics;
+use crate::nium::Nium;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::wake::Wake;
+use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
+
+pub use self::runner::run;
+
+/// What an operator has settled about the work.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// About decisions.
+    pub policy: Policy,
+    /// How remarks are sorted.
+    pub rules: Vec<Rule>,
+    /// The total time limit of one call to Nium.
+    pub call_limit: Duration,
+    /// Customers attended to at once.
+    pub customers_at_once: usize,
+    /// Where the app backend reaches our API, for the link in an event; no slash at the end.
+    pub api_url: String,
+}
+
+/// Where fresh random numbers come from.
+#[derive(Clone)]
+pub struct Chance(Arc<dyn Fn() -> Uuid + Send + Sync>);
+
+impl Chance {
+    /// Takes random UUIDs from `source`.
+    pub fn new(source: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    fn uuid(&self) -> Uuid {
+        (self.0)()
+    }
+
+    /// A number from 0 up to, not including, 1.
+    fn roll(&self) -> f64 {
+        // Four of the random bytes; a UUID's version bits are in others.
+        let [a, b, c, d, ..] = *self.uuid().as_bytes();
+        f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
+    }
+}
+
+/// Everything the work needs.
+#[derive(Debug)]
+pub struct Worker {
+    options: Options,
+    store: Arc<Store>,
+    nium: Nium,
+    vault: Arc<Vault>,
+    notifier: Option<Notifier>,
+    clock: Clock,
+    chance: Chance,
+    wake: Wake,
+    metrics: WorkMetrics,
+    lane: Lane,
+}
+
+/// What a [`Worker`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What an operator has settled.
+    pub options: Options,
+    /// The one door to the database.
+    pub store: Arc<Store>,
+    /// The client of Nium's API.
+    pub nium: Nium,
+    /// Seals what is personal.
+    pub vault: Arc<Vault>,
+    /// Tells the app backend; `None` tells nobody.
+    pub notifier: Option<Notifier>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Where random numbers come from.
+    pub chance: Chance,
+    /// Rings when there may be something to do.
+    pub wake: Wake,
+    /// Where things are counted.
+    pub metrics: WorkMetrics,
+}
+
+impl Worker {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { options, store, nium, vault, notifier, clock, chance, wake, metrics } = parts;
+        Self { options, store, nium, vault, notifier, clock, chance, wake, metrics, lane: Lane::default() }
+    }
+
+    /// The data key of a customer, made if there is none yet.
+    async fn data_key(&self, customer: CustomerHashId) -> Result<DataKey, WorkError> {
+        let owner = customer.to_string();
+        let wrapped = match self.store.data_key(customer).await? {
+            Some(wrapped) => wrapped,
+            None => {
+                let fresh = self.vault.new_data_key(&owner)?;
+                self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?
+            }
+        };
+        Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
+    }
+}
+
+/// Why an attempt ended without a decision. Nothing is lost: the lease ends, and somebody claims the customer again.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the vault: {0}")]
+    Vault(#[from] VaultError),
+    #[error("what was sealed cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("the lease was lost")]
+    LeaseLost,
+    #[error("a submission has no request")]
+    NoRequest,
+}

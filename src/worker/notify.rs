@@ -1,0 +1,252 @@
+//! Telling the app backend, in the form of Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`
+//! over `id.timestamp.body` with HMAC-SHA256, one signature per secret, so that secrets can be rotated.
+//!
+//! The body is made once, with the decision, and is the same bytes at every attempt; so is the id. A receiver that
+//! answered but whose answer was lost gets the same id again.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use serde::Serialize;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{Worker, guard};
+use crate::domain::case::{Case, CaseState};
+use crate::domain::decision::Tell;
+use crate::domain::effect::{EffectKey, Event};
+use crate::flow::retry::backoff;
+use crate::store::rows::{Finished, NewTell, TellLease, TellOutcome};
+
+/// The longest wait between two attempts at one notification.
+const TELL_BACKOFF_MAX: Duration = Duration::from_hours(1);
+/// Attempts at one notification: with the waits between them, about three days.
+const TELL_ATTEMPTS_MAX: u32 = 100;
+/// How much of a receiver's answer is read, in bytes: enough to reuse the connection, and no more.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Where and how the app backend is told.
+pub struct Options {
+    /// The receiver.
+    pub url: String,
+    /// Every secret signs; the bytes after `whsec_`, decoded.
+    pub secrets: Vec<Zeroizing<Vec<u8>>>,
+    /// Private, loopback and metadata addresses are allowed.
+    pub allow_private: bool,
+    /// The total time limit of one attempt.
+    pub limit: Duration,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`Notifier`] cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifierError {
+    /// The address is not one.
+    #[error("the webhook's address cannot be read: {0}")]
+    Address(String),
+    /// There is nothing to sign with.
+    #[error("a webhook needs at least one secret")]
+    NoSecret,
+    /// The client cannot be built.
+    #[error("the webhook's client cannot be built: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Sends notifications.
+#[derive(Debug)]
+pub struct Notifier {
+    client: Client,
+    url: Url,
+    options: Options,
+}
+
+impl Notifier {
+    /// A notifier for one receiver.
+    pub fn new(options: Options) -> Result<Self, NotifierError> {
+        let url = Url::parse(&options.url).map_err(|error| NotifierError::Address(error.to_string()))?;
+        if options.secrets.is_empty() {
+            return Err(NotifierError::NoSecret);
+        }
+        let mut client = Client::builder()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(options.limit)
+            .timeout(options.limit)
+            .user_agent(concat!("reinstate/", env!("CARGO_PKG_VERSION")));
+        if !options.allow_private {
+            client = client.no_proxy().dns_resolver(guard::resolver());
+        }
+        if url.scheme() == "http" {
+            // Plain http goes to loopback only; without this the client would look for certificates it never needs.
+            client = client.tls_certs_only([]).no_proxy();
+        }
+        Ok(Self { client: client.build()?, url, options })
+    }
+
+    /// One attempt. The error says what went wrong without repeating anything the receiver sent.
+    async fn send(&self, tell: &TellLease, now: Timestamp) -> Result<(), String> {
+        if !self.options.allow_private && self.literal_address().is_some_and(|address| !guard::is_public(address)) {
+            return Err("the address is not public; see notify.webhook.allow_private".to_owned());
+        }
+        let seconds = now.as_second().to_string();
+        let signature = sign(tell.key.as_str(), &seconds, &tell.body, &self.options.secrets);
+        let sent = self
+            .client
+            .post(self.url.clone())
+            .header("content-type", "application/json")
+            .header("webhook-id", tell.key.as_str())
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signature)
+            .body(tell.body.clone())
+            .send()
+            .await;
+        let mut answer = sent.map_err(|error| reason(&error).to_owned())?;
+        let status = answer.status();
+        let mut read = 0;
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            read += chunk.len();
+            if read > ANSWER_BYTES_MAX {
+                break;
+            }
+        }
+        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
+    }
+
+    fn literal_address(&self) -> Option<IpAddr> {
+        self.url.host_str()?.trim_matches(['[', ']']).parse().ok()
+    }
+}
+
+fn reason(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "the receiver did not answer in time"
+    } else if error.is_connect() {
+        "the receiver could not be reached, or its address is not allowed"
+    } else {
+        "the connection to the receiver broke"
+    }
+}
+
+/// The signatures of one message, newest secret first, separated by spaces.
+fn sign(id: &str, timestamp: &str, body: &[u8], secrets: &[Zeroizing<Vec<u8>>]) -> String {
+    let mut signatures = Vec::with_capacity(secrets.len());
+    for secret in secrets {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = <Hmac<Sha256>>::new_from_slice(secret) else { continue };
+        mac.update(id.as_bytes());
+        mac.update(b".");
+        mac.update(timestamp.as_bytes());
+        mac.update(b".");
+        mac.update(body);
+        signatures.push(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+    }
+    signatures.join(" ")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    r#type: &'static str,
+    timestamp: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    customer_hash_id: String,
+    state: &'static str,
+    version: u64,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correction: Option<Offer>,
+}
+
+/// Where and until when to correct.
+#[derive(Serialize)]
+struct Offer {
+    url: String,
+    deadline: String,
+}
+
+/// The notification of one event, as it will be sent every time. Nothing in it is personal.
+pub(super) fn compose(
+    case: &Case,
+    tell: &Tell,
+    position: u32,
+    api_url: &str,
+    now: Timestamp,
+) -> Result<NewTell, serde_json::Error> {
+    let correction = match (&case.state, tell.event) {
+        (CaseState::AwaitingCorrection { deadline, .. }, Event::Rejected | Event::CorrectionRequested) => {
+            Some(Offer { url: correction_url(api_url, case), deadline: deadline.to_string() })
+        }
+        _ => None,
+    };
+    let data = Data {
+        customer_hash_id: case.id.to_string(),
+        state: case.state.name(),
+        version: case.version,
+        reason: tell.reason,
+        correction,
+    };
+    let body = serde_json::to_vec(&Body { r#type: tell.event.as_str(), timestamp: now.to_string(), data })?;
+    Ok(NewTell { key: EffectKey::new(case.id, case.version, &position.to_string()), event: tell.event, body })
+}
+
+fn correction_url(api_url: &str, case: &Case) -> String {
+    format!("{api_url}/v1/customers/{}/corrections", case.id)
+}
+
+impl Worker {
+    /// One attempt at one claimed notification.
+    pub(super) async fn notify(&self, lease: TellLease) {
+        let Some(notifier) = &self.notifier else { return };
+        let event = Event::ALL.into_iter().find(|event| event.as_str() == lease.event);
+        let label = event.map_or("unknown", Event::as_str);
+        let outcome = match notifier.send(&lease, self.clock.now()).await {
+            Ok(()) => TellOutcome::Delivered,
+            Err(why) if lease.attempts.saturating_add(1) >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
+            Err(why) => {
+                let wait = backoff(lease.attempts.saturating_add(1), TELL_BACKOFF_MAX, self.chance.roll());
+                TellOutcome::Later(self.later(wait), why)
+            }
+        };
+        let word = match &outcome {
+            TellOutcome::Delivered => "delivered",
+            TellOutcome::Later(..) => "later",
+            TellOutcome::GivenUp(_) => "given_up",
+        };
+        self.metrics.tell(label, word);
+        let (customer, id, attempt) = (lease.customer, lease.key.clone(), lease.attempts.saturating_add(1));
+        match &outcome {
+            TellOutcome::Delivered => tracing::info!(%customer, event = label, %id, attempt, "told the app backend"),
+            TellOutcome::Later(at, why) => {
+                tracing::warn!(%customer, event = label, %id, attempt, %why, again_at = %at, "the app backend was not told yet");
+            }
+            TellOutcome::GivenUp(why) => {
+                tracing::error!(%customer, event = label, %id, attempt, %why, "telling the app backend was given up");
+            }
+        }
+        match self.store.finish_tell(&lease, outcome).await {
+            Ok(Finished::Done) => {}
+            Ok(Finished::LeaseLost) => {
+                self.metrics.leases_lost.inc();
+            }
+            // The lease ends by itself; the receiver then sees the same id again.
+            Err(error) => tracing::error!(%customer, %id, %error, "the outcome of a notification could not be stored"),
+        }
+    }
+}
