@@ -5,9 +5,13 @@
 //! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
 
+pub mod application;
 pub mod case;
+pub mod correction;
 pub mod decision;
+pub mod documents;
 pub mod effect;
+pub mod fields;
 pub mod id;
 pub mod nudge;
 pub mod remark;

@@ -33,6 +33,9 @@ use self::health::HealthState;
 /// The longest an admin request may take: an upload of 16 MiB over a slow line included.
 const ADMIN_LIMIT: Duration = Duration::from_mins(1);
 
+/// Headers that an answer of the framework keeps when it becomes a problem.
+const HEADERS_KEPT: [HeaderName; 2] = [header::ALLOW, header::RETRY_AFTER];
+
 /// What the public listener serves. No layer stands before the callback but the catcher of panics.
 pub fn public_router(callbacks: CallbackState, health: &Arc<HealthState>) -> Router {
     callback::router(callbacks)
@@ -77,7 +80,6 @@ async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").hint("The Allow header names what works here.")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over by value")]
 fn panicked(_payload: Box<dyn std::any::Any + Send + 'static>) -> Response {
     // The payload may hold anything; the panic hook has logged where it happened.
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
@@ -113,8 +115,7 @@ async fn plain_to_problem(request: Request, next: Next) -> Response {
         other => Problem::new(other, "request_not_readable").hint("The request could not be read as HTTP promises."),
     };
     let mut answer = problem.into_response();
-    const KEPT: [HeaderName; 2] = [header::ALLOW, header::RETRY_AFTER];
-    for name in KEPT {
+    for name in HEADERS_KEPT {
         if let Some(value) = response.headers().get(&name) {
             answer.headers_mut().insert(name, value.clone());
         }

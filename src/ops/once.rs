@@ -45,8 +45,7 @@ impl Once {
     }
 
     fn place(&self) -> Place {
-        let row = self.key.iter().map(|byte| format!("{byte:02x}")).collect();
-        Place { table: "idempotency", column: "sealed", row }
+        Place { table: "idempotency", column: "sealed", row: hex::encode(self.key) }
     }
 
     /// The answer to keep, beside a fingerprint of the body that it answered.

@@ -66,14 +66,11 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 
 /// The IPv4 address inside a mapped, NAT64 (both prefixes) or 6to4 address: it is where the packet ends up.
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let join = |high: u16, low: u16| {
-        let ([w, x], [y, z]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(w, x, y, z)
-    };
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0xffff | 0) | (0x0064, 0xff9b, 0, 0, 0, 0) | (0x0064, 0xff9b, 1, ..) => Some(join(g, h)),
-        (0x2002, high, low, ..) => Some(join(high, low)),
+    let octets = v6.octets();
+    let four = |at: usize| octets.get(at..at + 4).and_then(|four| <[u8; 4]>::try_from(four).ok()).map(Ipv4Addr::from);
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] | [0x0064, 0xff9b, 1, ..] => four(12),
+        [0x2002, ..] => four(2),
         _ => None,
     }
 }

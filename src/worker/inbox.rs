@@ -88,11 +88,11 @@ impl Worker {
                     return Ok(());
                 }
             }
-            Some((OpenKind::Submit, _)) => {}
             None if due(NextWhat::Deadline) => {
                 return self.conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default()).await;
             }
-            None => {}
+            // A submission that the case knows of goes on below.
+            Some((OpenKind::Submit, _)) | None => {}
         }
         let submitting = matches!(attendance.case.state, CaseState::Submitting { .. });
         if first_look || nudged || submitting || due(NextWhat::Look) || trouble.failures > 0 {
@@ -125,7 +125,7 @@ impl Worker {
             return self.give_back(attendance, self.clock.now()).await;
         }
         let begun_at = self.clock.now();
-        match self.nium.details(customer, permit).await {
+        match self.nium.details(customer, self.chance.uuid(), permit).await {
             Ok(snapshot) => {
                 self.metrics.look("seen");
                 self.lane.well();
@@ -142,7 +142,7 @@ impl Worker {
                 self.conclude(attendance, &Observation::Missing, beside).await
             }
             Err(LookError::Trouble(trouble)) => self.nium_trouble(attendance, &trouble).await,
-            Err(LookError::Unreadable(why)) => self.unreadable(attendance, first_look, &why).await,
+            Err(LookError::Unreadable(why)) => self.unreadable(attendance, first_look, why).await,
         }
     }
 

@@ -129,12 +129,12 @@ impl Worker {
     /// The data key of a customer, made if there is none yet.
     async fn data_key(&self, customer: CustomerHashId) -> Result<DataKey, WorkError> {
         let owner = customer.to_string();
-        let wrapped = match self.store.data_key(customer).await? {
-            Some(wrapped) => wrapped,
-            None => {
-                let fresh = self.vault.new_data_key(&owner)?;
-                self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?
-            }
+        let kept = self.store.data_key(customer).await?;
+        let wrapped = if let Some(wrapped) = kept {
+            wrapped
+        } else {
+            let fresh = self.vault.new_data_key(&owner)?;
+            self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?
         };
         Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
     }

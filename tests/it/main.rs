@@ -1,1 +1,19 @@
 //! The one test binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking, in its helpers too"
+)]
+
+mod api;
+mod callback;
+mod config;
+mod house;
+mod journeys;
+mod listener;
+mod restart;
+mod serve;
+mod tidy;
+mod webhook;

@@ -1,0 +1,53 @@
+//! Every metric as a field with its help text. Every label set exists from the start at zero, so that a rate over
+//! something that has not happened yet is zero and not "no data". Rows are counted when they are scraped.
+
+mod intake;
+mod rows;
+mod timing;
+mod work;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+pub use self::intake::IntakeMetrics;
+pub use self::rows::RowMetrics;
+pub use self::timing::Timing;
+pub use self::work::WorkMetrics;
+
+/// All metrics of one service, in a registry of its own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// What the intake counts.
+    pub intake: IntakeMetrics,
+    /// What the background work counts.
+    pub work: WorkMetrics,
+    /// What waits in the store.
+    pub rows: RowMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Fresh metrics, every series at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("reinstate");
+        let (intake, work, rows) = (IntakeMetrics::default(), WorkMetrics::default(), RowMetrics::default());
+        intake.register(&mut registry);
+        work.register(&mut registry);
+        rows.register(&mut registry);
+        Self { registry, intake, work, rows }
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
