@@ -10,7 +10,7 @@ use anyhow::Context;
 use axum::Router;
 
 use crate::clock::Clock;
-use crate::config::{Config, StoreUrl};
+use crate::config::{self, Config, StoreUrl};
 use crate::domain::application::Region;
 use crate::domain::decision::{Policy, UnknownRemark};
 use crate::domain::remark::RemarkClass;
@@ -69,16 +69,32 @@ struct Listener {
 impl App {
     /// Opens the store, takes over what a dead process held, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { clock, public, admin, wake } = surroundings;
-        let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
-        let released = store.release_the_dead().await.context("taking over what an earlier process held")?;
+        let Surroundings {
+            clock,
+            public,
+            admin,
+            wake,
+        } = surroundings;
+        let store = Arc::new(open_store(
+            &config.store.url,
+            Use::Serve,
+            clock.clone(),
+            wake.clone(),
+        )?);
+        let released = store
+            .release_the_dead()
+            .await
+            .context("taking over what an earlier process held")?;
         if released > 0 {
-            tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
+            tracing::info!(
+                released,
+                "an earlier process ended with work in hand; it is taken up again"
+            );
         }
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
-        let api_url = api_url(config, admin.local_addr()?);
+        let api_url = config.admin.url.trim_end_matches('/').to_owned();
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
@@ -96,18 +112,22 @@ impl App {
             clock: clock.clone(),
             stopping: Arc::clone(&stopping),
         });
-        let callbacks = callback_state(config, &store, &metrics);
+        let callbacks = callback_state(config, &store, &metrics)?;
         let api = Arc::new(ApiState {
             ops: Ops {
                 store: Arc::clone(&store),
                 vault,
                 clock,
-                region: region(config)?,
+                region: region(config.nium.region),
                 api_url,
                 submissions_max: config.flow.max_submissions,
                 fresh_id: uuid::Uuid::now_v7,
             },
-            bootstrap_hash: config.admin.bootstrap_token.as_ref().map(|token| token_hash(token.expose())),
+            bootstrap_hash: config
+                .admin
+                .bootstrap_token
+                .as_ref()
+                .map(|token| token_hash(token.expose())),
         });
         Ok(Self {
             public: Listener {
@@ -125,7 +145,7 @@ impl App {
             worker: Arc::new(Worker::new(parts)),
             store,
             stopping,
-            drain: Duration::from_secs(config.public.drain_seconds),
+            drain: config.public.drain,
         })
     }
 
@@ -150,9 +170,16 @@ impl App {
         let life = Lifecycle::new();
         let handles = [self.public.handle.clone(), self.admin.handle.clone()];
         for (name, listener) in [("public listener", self.public), ("admin listener", self.admin)] {
-            let Listener { socket, router, options, handle } = listener;
+            let Listener {
+                socket,
+                router,
+                options,
+                handle,
+            } = listener;
             life.spawn(name, async move {
-                serve(socket, router, options, handle).await.map_err(|error| error.to_string())
+                serve(socket, router, options, handle)
+                    .await
+                    .map_err(|error| error.to_string())
             });
         }
         let (work, soft, hard) = (Arc::clone(&self.worker), life.soft(), life.hard());
@@ -214,18 +241,22 @@ pub fn open_store(url: &StoreUrl, used: Use, clock: Clock, wake: Wake) -> anyhow
 
 fn vault(config: &Config) -> anyhow::Result<Vault> {
     let keys = config.privacy.master_keys.iter();
-    let keys = keys.map(|key| MasterKey::new(&key.id, key.key.expose())).collect::<Result<Vec<_>, _>>()?;
+    let keys = keys
+        .map(|key| MasterKey::new(&key.id, key.key.expose()))
+        .collect::<Result<Vec<_>, _>>()?;
     Vault::new(keys).context("privacy.master_keys")
 }
 
-fn region(config: &Config) -> anyhow::Result<Region> {
-    Region::parse(&config.nium.region).with_context(|| format!("nium.region {} is not known", config.nium.region))
-}
-
-/// Where callers reach the API: as configured, or the address that is really bound.
-fn api_url(config: &Config, bound: SocketAddr) -> String {
-    let url = config.admin.url.clone().unwrap_or_else(|| format!("http://{bound}"));
-    url.trim_end_matches('/').to_owned()
+fn region(region: config::Region) -> Region {
+    match region {
+        config::Region::Sg => Region::Sg,
+        config::Region::Eu => Region::Eu,
+        config::Region::Au => Region::Au,
+        config::Region::Hk => Region::Hk,
+        config::Region::Uk => Region::Uk,
+        config::Region::Us => Region::Us,
+        config::Region::Ca => Region::Ca,
+    }
 }
 
 fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> {
@@ -235,8 +266,8 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> 
         client_hash_id: config.nium.client_hash_id.to_string(),
         api_key: config.nium.api_key.expose().to_owned().into(),
         client_name: config.nium.client_name.clone(),
-        connect_timeout: Duration::from_millis(config.nium.connect_timeout_ms),
-        timeout: Duration::from_millis(config.nium.timeout_ms),
+        connect_timeout: config.nium.connect_timeout,
+        timeout: config.nium.timeout,
         requests_per_second: config.nium.requests_per_second,
         burst: config.nium.burst,
         concurrency: config.nium.concurrency,
@@ -248,8 +279,8 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> 
 fn worker_options(config: &Config, api_url: &str) -> worker::Options {
     let rules = config.flow.rules.iter().map(|rule| {
         let class = match rule.class {
-            crate::config::RuleClass::Fixable => RemarkClass::Fixable,
-            crate::config::RuleClass::Final => RemarkClass::Final,
+            config::RuleClass::Fixable => RemarkClass::Fixable,
+            config::RuleClass::Final => RemarkClass::Final,
         };
         Rule::new(&rule.name, class, &rule.contains, &rule.fields)
     });
@@ -258,64 +289,100 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
             submissions_max: config.flow.max_submissions,
             correction_days: config.flow.correction_days,
             unknown_remark: match config.flow.unknown_remark {
-                crate::config::UnknownRemark::Offer => UnknownRemark::Offer,
-                crate::config::UnknownRemark::Officer => UnknownRemark::Officer,
+                config::UnknownRemark::Offer => UnknownRemark::Offer,
+                config::UnknownRemark::Officer => UnknownRemark::Officer,
             },
-            settle: jiff::SignedDuration::from_millis(i64::try_from(config.nium.settle_ms).unwrap_or(i64::MAX)),
+            settle: jiff::SignedDuration::try_from(config.nium.settle).unwrap_or(jiff::SignedDuration::MAX),
         },
         rules: rules.collect(),
-        call_limit: Duration::from_millis(config.nium.timeout_ms),
+        call_limit: config.nium.timeout,
         customers_at_once: CUSTOMERS_AT_ONCE,
         api_url: api_url.to_owned(),
     }
 }
 
 fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {
-    let webhook = &config.notify.webhook;
-    let Some(url) = &webhook.url else { return Ok(None) };
+    let Some(webhook) = &config.notify.webhook else {
+        return Ok(None);
+    };
+    let secrets = webhook
+        .secrets
+        .iter()
+        .map(|secret| notify::secret_bytes(secret.expose()));
     let options = notify::Options {
-        url: url.clone(),
-        secrets: webhook.secrets.iter().map(|secret| secret.expose().to_vec().into()).collect(),
+        url: webhook.url.clone(),
+        secrets: secrets
+            .collect::<Result<_, _>>()
+            .context("notify.webhook.secrets")?,
         allow_private: webhook.allow_private,
-        limit: Duration::from_millis(webhook.timeout_ms),
+        limit: webhook.timeout,
     };
     Notifier::new(options).map(Some).context("notify.webhook")
 }
 
-fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> CallbackState {
+fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> anyhow::Result<CallbackState> {
     let rules = &config.callback;
+    let static_header = match &rules.static_header {
+        Some(header) => {
+            let values = header
+                .values
+                .iter()
+                .map(|value| value.expose().to_owned())
+                .collect();
+            Some((
+                header.name.parse().context("callback.static_header_name")?,
+                values,
+            ))
+        }
+        None => None,
+    };
+    let hmac = match &rules.hmac {
+        Some(hmac) => {
+            let secrets = hmac
+                .secrets
+                .iter()
+                .map(|secret| secret.expose().to_vec())
+                .collect();
+            Some((hmac.header.parse().context("callback.hmac_header")?, secrets))
+        }
+        None => None,
+    };
     let access = Access::new(access::Options {
-        secret_path: rules.secret_path.as_ref().map(|secret| secret.expose().to_owned()),
+        secret_path: rules
+            .secret_path
+            .as_ref()
+            .map(|secret| secret.expose().to_owned()),
         allow_from: rules.allow_from.clone(),
         trusted_proxies: rules.trusted_proxies.clone(),
-        static_header: rules.static_header.as_ref().map(|(name, values)| {
-            (name.clone(), values.iter().map(|value| value.expose().to_owned()).collect())
-        }),
-        hmac: rules.hmac.as_ref().map(|(name, secrets)| {
-            (name.clone(), secrets.iter().map(|secret| secret.expose().to_vec()).collect())
-        }),
+        static_header,
+        hmac,
     });
     let options = callback::Options {
         client_hash_id: config.nium.client_hash_id.to_string().into(),
-        body_wait: Duration::from_millis(config.public.body_timeout_ms),
+        body_wait: config.public.body_timeout,
         store_wait: callback::STORE_WAIT,
     };
-    CallbackState::new(Arc::clone(store), Arc::new(access), &metrics.intake, options)
+    Ok(CallbackState::new(
+        Arc::clone(store),
+        Arc::new(access),
+        &metrics.intake,
+        options,
+    ))
 }
 
 async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {
     let public = &config.public;
-    let tls = match (&public.tls_cert, &public.tls_key) {
-        (Some(cert), Some(key)) => {
-            let read = serve::tls_from_files(cert, key).await;
-            Some(read.with_context(|| format!("reading public.tls_cert {} and public.tls_key", cert.display()))?)
+    let tls = match &public.tls {
+        Some(files) => {
+            let read = serve::tls_from_files(&files.cert, &files.key).await;
+            Some(read.with_context(|| format!("reading {} and public.tls_key", files.cert.display()))?)
         }
-        (None, _) | (_, None) => None,
+        None => None,
     };
     Ok(serve::Options {
         tls,
-        handshake_wait: Duration::from_millis(public.handshake_timeout_ms),
-        first_request_wait: Duration::from_millis(public.header_timeout_ms),
+        handshake_wait: public.handshake_timeout,
+        first_request_wait: public.header_timeout,
         ..serve::Options::default()
     })
 }

@@ -7,7 +7,6 @@ mod sandbox;
 mod serve;
 mod token;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,10 +26,15 @@ pub const USAGE: u8 = 64;
 ///   reinstate serve                        take callbacks on 0.0.0.0:8080, answer operators on 127.0.0.1:9090
 ///   reinstate token create --role app --name backend
 #[derive(Parser, Debug)]
-#[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(
+    name = "reinstate",
+    version,
+    verbatim_doc_comment,
+    arg_required_else_help = true
+)]
 struct Cli {
     /// The configuration file; default: config/reinstate.toml if it is there, else what is built in. Any key can also
-    /// come from the environment, as REINSTATE__SECTION__KEY.
+    /// come from the environment, as `REINSTATE__SECTION__KEY`.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -61,10 +65,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are not errors; everything else is bad usage.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
         eprintln!("reinstate: a TLS provider was installed before ours");
         return ExitCode::FAILURE;
     }
@@ -79,23 +90,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
-    let sources = || sources(cli.config.clone());
+    let sources = || Sources::from_process(cli.config.clone());
     match cli.command {
         Command::Serve => serve::run(&sources()),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
-        Command::CheckConfig => Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr())),
+        Command::CheckConfig => Ok(check_config::run(
+            &sources(),
+            &mut std::io::stdout(),
+            &mut std::io::stderr(),
+        )),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
     }
-}
-
-/// Where the configuration comes from: the file that is named, or the usual one if it is there; and the environment.
-fn sources(named: Option<PathBuf>) -> Sources {
-    let usual = PathBuf::from("config/reinstate.toml");
-    let file = named.or_else(|| usual.is_file().then_some(usual));
-    let env: BTreeMap<String, String> = std::env::vars().collect();
-    Sources { file, env }
 }
 
 /// The runtime that a command runs on.

@@ -11,10 +11,10 @@ use crate::sim::{Options, Sim};
 
 /// Serve the pretend Nium.
 ///
-/// Example, beside `reinstate serve` with nium.base_url = "http://127.0.0.1:7070":
-///   reinstate sandbox --callback-url 'http://127.0.0.1:8080/callback/compliance?customerHashId=%s'
-///   curl -XPOST http://127.0.0.1:7070/__sim/customers -d '{}'
-///   curl -XPOST http://127.0.0.1:7070/__sim/customers/<id>/transition -d '{"complianceStatus":"REJECT"}'
+/// Example, beside `reinstate serve` with `nium.base_url = "http://127.0.0.1:7070"`:
+///   `reinstate sandbox --callback-url 'http://127.0.0.1:8080/callback/compliance?customerHashId=%s'`
+///   `curl -XPOST http://127.0.0.1:7070/__sim/customers -d '{}'`
+///   `curl -XPOST http://127.0.0.1:7070/__sim/customers/ID/transition -d '{"complianceStatus":"REJECT"}'`
 #[derive(ClapArgs, Debug)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -39,8 +39,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
-    let listener = TcpListener::bind(args.listen)
-        .with_context(|| format!("{}: the address cannot be listened on; is another process using it?", args.listen))?;
+    let listener = TcpListener::bind(args.listen).with_context(|| {
+        format!(
+            "{}: the address cannot be listened on; is another process using it?",
+            args.listen
+        )
+    })?;
     let options = Options {
         client_hash_id: args.client_hash_id.clone(),
         api_key: args.api_key.clone(),
@@ -52,11 +56,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         callback_ca_pem: None,
     };
     runtime()?.block_on(async {
-        let sim = Sim::start(listener, options).await?;
+        let sim = Sim::start(listener, options)?;
         println!("the pretend Nium listens on {}", sim.base_url());
         println!("its controls: curl {}/__sim/", sim.base_url());
         stop_signal().await;
-        let _ = sim.stop().await;
+        drop(sim.stop().await);
         Ok(0)
     })
 }

@@ -35,14 +35,16 @@ async fn serve(config: &Config) -> anyhow::Result<u8> {
     let app = App::build(config, surroundings).await?;
     let (public, admin) = (app.public_addr()?, app.admin_addr()?);
     let (version, fingerprint) = (env!("CARGO_PKG_VERSION"), config.fingerprint());
-    let tls = config.public.tls_cert.is_some();
+    let tls = config.public.tls.is_some();
     tracing::info!(version, %public, %admin, tls, fingerprint, "serving");
-    Ok(if app.run(stop_signal).await { 0 } else { 1 })
+    let well = app.run(stop_signal).await;
+    Ok(u8::from(!well))
 }
 
 fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("{key} = {address}: the address cannot be listened on; is another process using it?"))?;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("{key} = {address}: the address cannot be listened on; is another process using it?")
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

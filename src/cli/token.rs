@@ -60,13 +60,21 @@ async fn carry_out(store: &Store, command: Command) -> anyhow::Result<u8> {
                 revoked_at: None,
             };
             store.put_token(row, token_hash(&token)).await?;
-            eprintln!("token {id} with role {} is valid from now on; it is shown only this once:", role.as_str());
+            eprintln!(
+                "token {id} with role {} is valid from now on; it is shown only this once:",
+                role.as_str()
+            );
             println!("{token}");
         }
         Command::List => {
             for token in store.tokens().await? {
-                let end = token.revoked_at.map_or_else(|| "valid".to_owned(), |at| format!("revoked {at:.0}"));
-                println!("{}  {:<8}  {:.0}  {end}  {}", token.id, token.role, token.created_at, token.name);
+                let end = token
+                    .revoked_at
+                    .map_or_else(|| "valid".to_owned(), |at| format!("revoked {at:.0}"));
+                println!(
+                    "{}  {:<8}  {:.0}  {end}  {}",
+                    token.id, token.role, token.created_at, token.name
+                );
             }
         }
         Command::Revoke { id } => {

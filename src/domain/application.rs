@@ -10,7 +10,8 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::documents;
-use super::fields::{Field, FieldProblem, PROBLEMS_MAX, REQUIRED, is_silent, read_date};
+use super::fields::values::read_date;
+use super::fields::{Field, FieldProblem, PROBLEMS_MAX, REQUIRED, is_silent};
 
 /// Youngest age of a customer, in years (contract section 9).
 pub const AGE_YEARS_MIN: i16 = 18;
@@ -307,9 +308,9 @@ pub(super) mod tests {
         })
     }
 
-    fn with(mode: &str, more: &Value) -> Value {
+    fn with(mode: &str, extra: &Value) -> Value {
         let mut body = minimal(mode);
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra.as_object().unwrap() {
             body[name] = value.clone();
         }
         body

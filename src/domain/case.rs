@@ -33,8 +33,17 @@ impl Case {
     /// A case that nobody has decided about yet.
     #[must_use]
     pub fn unseen(id: CustomerHashId, now: Timestamp) -> Self {
-        let state = CaseState::Watching { after_rejection: false };
-        Self { id, version: 0, state, since: now, attempts_used: 0, beside: Beside::default() }
+        let state = CaseState::Watching {
+            after_rejection: false,
+        };
+        Self {
+            id,
+            version: 0,
+            state,
+            since: now,
+            attempts_used: 0,
+            beside: Beside::default(),
+        }
     }
 }
 
@@ -152,7 +161,9 @@ impl CaseState {
     #[must_use]
     pub fn after_rejection(&self) -> bool {
         match self {
-            Self::Watching { after_rejection } | Self::NeedsOfficer { after_rejection, .. } => *after_rejection,
+            Self::Watching { after_rejection } | Self::NeedsOfficer { after_rejection, .. } => {
+                *after_rejection
+            }
             Self::Approved => false,
             Self::Rejected { .. }
             | Self::AwaitingCorrection { .. }

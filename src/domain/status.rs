@@ -19,7 +19,12 @@ impl Word {
     /// Keeps `text`, without control characters and at most [`WORD_CHARS_MAX`] characters of it.
     #[must_use]
     pub fn keep(text: &str) -> Self {
-        Self(text.chars().filter(|c| !c.is_control()).take(WORD_CHARS_MAX).collect())
+        Self(
+            text.chars()
+                .filter(|c| !c.is_control())
+                .take(WORD_CHARS_MAX)
+                .collect(),
+        )
     }
 
     /// The word.
@@ -153,7 +158,12 @@ impl fmt::Display for Status {
 }
 
 fn normal(text: &str) -> String {
-    text.trim().to_uppercase().split([' ', '_', '-']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
+    text.trim()
+        .to_uppercase()
+        .split([' ', '_', '-'])
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 /// What the two words mean together (contract section 11.5).
@@ -208,11 +218,16 @@ impl Standing {
         match compliance {
             Some(Compliance::Completed) if status == Some(&Status::Clear) => Self::Approved,
             Some(Compliance::Completed) => Self::Almost { suspended },
-            Some(Compliance::Reject) => Self::Rejected { lagging: status != Some(&Status::Failed) },
+            Some(Compliance::Reject) => Self::Rejected {
+                lagging: status != Some(&Status::Failed),
+            },
             Some(Compliance::Error | Compliance::Expired) => Self::Lapsed,
             Some(Compliance::RfiRequested) => Self::Rfi { open },
             Some(
-                Compliance::Initiated | Compliance::InProgress | Compliance::ActionRequired | Compliance::RfiResponded,
+                Compliance::Initiated
+                | Compliance::InProgress
+                | Compliance::ActionRequired
+                | Compliance::RfiResponded,
             ) => Self::Working { open },
             Some(Compliance::Closed) => Self::Closed,
             Some(Compliance::Unknown(_)) => Self::Unknown,
@@ -228,7 +243,13 @@ mod tests {
 
     #[test]
     fn spellings_of_the_guides_and_of_v5_are_one_word() {
-        for text in ["RFI REQUESTED", "rfi_requested", " Rfi Requested ", "RFI  REQUESTED", "rfi-requested"] {
+        for text in [
+            "RFI REQUESTED",
+            "rfi_requested",
+            " Rfi Requested ",
+            "RFI  REQUESTED",
+            "rfi-requested",
+        ] {
             assert_eq!(Compliance::parse(text), Compliance::RfiRequested, "{text}");
         }
         for text in ["REJECT", "REJECTED", "rejected"] {
@@ -243,18 +264,38 @@ mod tests {
 
     #[test]
     fn the_table_of_section_11_5_holds() {
-        let standing = |c: &str, s: Option<&str>| Standing::of(Some(&Compliance::parse(c)), s.map(Status::parse).as_ref());
+        let standing = |c: &str, s: Option<&str>| {
+            Standing::of(Some(&Compliance::parse(c)), s.map(Status::parse).as_ref())
+        };
         assert_eq!(standing("COMPLETED", Some("Clear")), Standing::Approved);
-        assert_eq!(standing("COMPLETED", Some("Pending")), Standing::Almost { suspended: false });
-        assert_eq!(standing("COMPLETED", Some("Suspended")), Standing::Almost { suspended: true });
+        assert_eq!(
+            standing("COMPLETED", Some("Pending")),
+            Standing::Almost { suspended: false }
+        );
+        assert_eq!(
+            standing("COMPLETED", Some("Suspended")),
+            Standing::Almost { suspended: true }
+        );
         assert_eq!(standing("COMPLETED", None), Standing::Almost { suspended: false });
         assert_eq!(standing("COMPLETED", Some("Blocked")), Standing::Blocked);
-        assert_eq!(standing("REJECT", Some("Failed")), Standing::Rejected { lagging: false });
-        assert_eq!(standing("REJECT", Some("Pending")), Standing::Rejected { lagging: true });
+        assert_eq!(
+            standing("REJECT", Some("Failed")),
+            Standing::Rejected { lagging: false }
+        );
+        assert_eq!(
+            standing("REJECT", Some("Pending")),
+            Standing::Rejected { lagging: true }
+        );
         assert_eq!(standing("REJECT", None), Standing::Rejected { lagging: true });
         assert_eq!(standing("EXPIRED", Some("Pending")), Standing::Lapsed);
-        assert_eq!(standing("RFI REQUESTED", Some("CLEAR")), Standing::Rfi { open: true });
-        assert_eq!(standing("ACTION_REQUIRED", Some("PENDING")), Standing::Working { open: false });
+        assert_eq!(
+            standing("RFI REQUESTED", Some("CLEAR")),
+            Standing::Rfi { open: true }
+        );
+        assert_eq!(
+            standing("ACTION_REQUIRED", Some("PENDING")),
+            Standing::Working { open: false }
+        );
         assert_eq!(standing("CLOSED", Some("Pending")), Standing::Closed);
         assert_eq!(standing("MYSTERY", Some("Clear")), Standing::Unknown);
         assert_eq!(standing("REJECT", Some("Limbo")), Standing::Unknown);

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::looked::looked;
 use super::retry;
 use crate::domain::case::{Beside, Block, Case, CaseState, FinalReason, OfficerReason, Stage};
-use crate::domain::decision::{Answer, Decision, Look, Next, NextWhat, Observation, OfficerWord, Policy, Tell};
+use crate::domain::decision::{
+    Answer, Decision, Look, Next, NextWhat, Observation, OfficerWord, Policy, Tell,
+};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
 use crate::domain::remark::{Grounds, RemarkClass};
 use crate::domain::snapshot::{BlockedBy, Sighting};
@@ -49,11 +51,21 @@ pub(super) enum Attempts {
 
 impl Turn {
     pub(super) fn stay(because: &'static str) -> Self {
-        Self { state: None, tells: Vec::new(), effect: None, attempts: Attempts::Keep, because, next: None }
+        Self {
+            state: None,
+            tells: Vec::new(),
+            effect: None,
+            attempts: Attempts::Keep,
+            because,
+            next: None,
+        }
     }
 
     pub(super) fn to(state: CaseState, because: &'static str) -> Self {
-        Self { state: Some(state), ..Self::stay(because) }
+        Self {
+            state: Some(state),
+            ..Self::stay(because)
+        }
     }
 
     pub(super) fn tell(mut self, event: Event, reason: &'static str) -> Self {
@@ -72,13 +84,17 @@ impl Turn {
     }
 
     pub(super) fn next_look(mut self, at: Timestamp) -> Self {
-        self.next = Some(Next { what: NextWhat::Look, at });
+        self.next = Some(Next {
+            what: NextWhat::Look,
+            at,
+        });
         self
     }
 
     pub(super) fn to_officer(case: &Case, why: OfficerReason, because: &'static str) -> Self {
         let after_rejection = case.state.after_rejection();
-        Self::to(CaseState::NeedsOfficer { why, after_rejection }, because).tell(Event::NeedsOfficer, why.as_str())
+        Self::to(CaseState::NeedsOfficer { why, after_rejection }, because)
+            .tell(Event::NeedsOfficer, why.as_str())
     }
 
     pub(super) fn to_final(why: FinalReason, because: &'static str) -> Self {
@@ -140,7 +156,13 @@ fn write_up(
         next_case.version = case.version.saturating_add(1);
     }
     let next = turn.next.or_else(|| retry::next(&next_case, now));
-    Decision { case: next_case, tells, effect: turn.effect, because: turn.because, next }
+    Decision {
+        case: next_case,
+        tells,
+        effect: turn.effect,
+        because: turn.because,
+        next,
+    }
 }
 
 /// What comes and goes beside the state, and who hears of it.
@@ -165,19 +187,37 @@ fn beside(before: &Beside, look: &Look) -> (Beside, Vec<Tell>) {
     };
     let mut tells = Vec::new();
     if rfi_open && !before.rfi_open {
-        tells.push(Tell { event: Event::RfiRequested, reason: "information_wanted" });
+        tells.push(Tell {
+            event: Event::RfiRequested,
+            reason: "information_wanted",
+        });
     }
     match (before.block.map(|b| b.permanent), block.map(|b| b.permanent)) {
-        (None | Some(true), Some(false)) => tells.push(Tell { event: Event::Suspended, reason: "temporary_block" }),
-        (None | Some(false), Some(true)) => tells.push(Tell { event: Event::Blocked, reason: "permanent_block" }),
-        (Some(_), None) => tells.push(Tell { event: Event::Unblocked, reason: "block_lifted" }),
+        (None | Some(true), Some(false)) => tells.push(Tell {
+            event: Event::Suspended,
+            reason: "temporary_block",
+        }),
+        (None | Some(false), Some(true)) => tells.push(Tell {
+            event: Event::Blocked,
+            reason: "permanent_block",
+        }),
+        (Some(_), None) => tells.push(Tell {
+            event: Event::Unblocked,
+            reason: "block_lifted",
+        }),
         (None, None) | (Some(false), Some(false)) | (Some(true), Some(true)) => {}
     }
     (Beside { rfi_open, block }, tells)
 }
 
 fn missing(case: &Case) -> Turn {
-    let gone = |case| Turn::to_officer(case, OfficerReason::NotAtNium, "Nium does not know this customer any more");
+    let gone = |case| {
+        Turn::to_officer(
+            case,
+            OfficerReason::NotAtNium,
+            "Nium does not know this customer any more",
+        )
+    };
     match &case.state {
         CaseState::Watching { .. }
         | CaseState::Rejected { .. }
@@ -201,7 +241,9 @@ fn looks_fail(case: &Case) -> Turn {
         CaseState::Submitting { effect, stage, .. } => {
             let (reason, left) = match stage {
                 Stage::Intended { .. } => (OfficerReason::LooksFail, EffectStatus::Overtaken),
-                Stage::Sending { .. } | Stage::Unclear { .. } => (OfficerReason::CannotTell, EffectStatus::Failed),
+                Stage::Sending { .. } | Stage::Unclear { .. } => {
+                    (OfficerReason::CannotTell, EffectStatus::Failed)
+                }
             };
             Turn::to_officer(case, reason, why).effect(effect, left)
         }
@@ -209,7 +251,9 @@ fn looks_fail(case: &Case) -> Turn {
         | CaseState::Reinstated
         | CaseState::Approved
         | CaseState::FinallyRejected { .. }
-        | CaseState::NeedsOfficer { .. } => Turn::stay("Nium's answer could not be read; nothing depends on it now"),
+        | CaseState::NeedsOfficer { .. } => {
+            Turn::stay("Nium's answer could not be read; nothing depends on it now")
+        }
     }
 }
 
@@ -225,9 +269,9 @@ fn corrected(case: &Case, effect: &EffectKey) -> Turn {
             Turn::to(state, "The correction was checked and will be sent to Nium")
                 .tell(Event::CorrectionReceived, "correction_received")
         }
-        CaseState::Submitting { effect: under_way, .. } if under_way == effect => {
-            Turn::stay("This correction is already on its way")
-        }
+        CaseState::Submitting {
+            effect: under_way, ..
+        } if under_way == effect => Turn::stay("This correction is already on its way"),
         CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::Submitting { .. }
@@ -244,18 +288,42 @@ fn corrected(case: &Case, effect: &EffectKey) -> Turn {
 
 fn interrupted(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
     match &case.state {
-        CaseState::Submitting { grounds, deadline, effect, stage: Stage::Sending { before, request_id, sends, .. } } => {
+        CaseState::Submitting {
+            grounds,
+            deadline,
+            effect,
+            stage:
+                Stage::Sending {
+                    before,
+                    request_id,
+                    sends,
+                    ..
+                },
+        } => {
             // Whoever sent it is gone, but what left before may still be on its way to Nium's database.
             let settled_at = now + policy.settle;
-            let stage = Stage::Unclear { before: before.clone(), request_id: *request_id, settled_at, sends: *sends };
+            let stage = Stage::Unclear {
+                before: before.clone(),
+                request_id: *request_id,
+                settled_at,
+                sends: *sends,
+            };
             let (grounds, deadline, key) = (grounds.clone(), *deadline, effect.clone());
             Turn::to(
-                CaseState::Submitting { grounds, deadline, effect: key, stage },
+                CaseState::Submitting {
+                    grounds,
+                    deadline,
+                    effect: key,
+                    stage,
+                },
                 "Sending was interrupted; whether Nium took it is found out by looking",
             )
             .effect(effect, EffectStatus::Unclear)
         }
-        CaseState::Submitting { stage: Stage::Intended { .. } | Stage::Unclear { .. }, .. }
+        CaseState::Submitting {
+            stage: Stage::Intended { .. } | Stage::Unclear { .. },
+            ..
+        }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::AwaitingCorrection { .. }
@@ -269,9 +337,10 @@ fn interrupted(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
 
 fn deadline_passed(case: &Case, now: Timestamp) -> Turn {
     match &case.state {
-        CaseState::AwaitingCorrection { deadline, .. } if *deadline <= now => {
-            Turn::to_final(FinalReason::DeadlinePassed, "Nobody corrected before the deadline")
-        }
+        CaseState::AwaitingCorrection { deadline, .. } if *deadline <= now => Turn::to_final(
+            FinalReason::DeadlinePassed,
+            "Nobody corrected before the deadline",
+        ),
         CaseState::AwaitingCorrection { .. }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
@@ -286,7 +355,18 @@ fn deadline_passed(case: &Case, now: Timestamp) -> Turn {
 
 fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Turn {
     match &case.state {
-        CaseState::Submitting { grounds, deadline, effect, stage: Stage::Sending { before, request_id, sends, .. } } => {
+        CaseState::Submitting {
+            grounds,
+            deadline,
+            effect,
+            stage:
+                Stage::Sending {
+                    before,
+                    request_id,
+                    sends,
+                    ..
+                },
+        } => {
             let at_stage = |stage| CaseState::Submitting {
                 grounds: grounds.clone(),
                 deadline: *deadline,
@@ -296,28 +376,52 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
             match answer {
                 Answer::Taken(standing) => taken(*standing, effect, before, now),
                 Answer::Refused => {
-                    let state = CaseState::AwaitingCorrection { grounds: grounds.clone(), deadline: *deadline };
-                    Turn::to(state, "Nium found the content wrong; nothing changed there and no attempt is spent")
-                        .effect(effect, EffectStatus::Refused)
-                        .tell(Event::CorrectionRequested, "content_refused")
+                    let state = CaseState::AwaitingCorrection {
+                        grounds: grounds.clone(),
+                        deadline: *deadline,
+                    };
+                    Turn::to(
+                        state,
+                        "Nium found the content wrong; nothing changed there and no attempt is spent",
+                    )
+                    .effect(effect, EffectStatus::Refused)
+                    .tell(Event::CorrectionRequested, "content_refused")
                 }
                 Answer::NotTaken => {
                     let because = "The submission did not reach Nium; it will be sent again";
-                    Turn::to(at_stage(Stage::Intended { sends: sends.saturating_sub(1) }), because).effect(effect, EffectStatus::Pending)
+                    Turn::to(
+                        at_stage(Stage::Intended {
+                            sends: sends.saturating_sub(1),
+                        }),
+                        because,
+                    )
+                    .effect(effect, EffectStatus::Pending)
                 }
                 Answer::Unclear => {
                     let (before, request_id, sends) = (before.clone(), *request_id, *sends);
-                    let stage = Stage::Unclear { before, request_id, settled_at: now + policy.settle, sends };
-                    Turn::to(at_stage(stage), "Nium's answer was lost; whether it was taken is found out by looking")
-                        .effect(effect, EffectStatus::Unclear)
+                    let stage = Stage::Unclear {
+                        before,
+                        request_id,
+                        settled_at: now + policy.settle,
+                        sends,
+                    };
+                    Turn::to(
+                        at_stage(stage),
+                        "Nium's answer was lost; whether it was taken is found out by looking",
+                    )
+                    .effect(effect, EffectStatus::Unclear)
                 }
                 Answer::NoSuchCustomer => {
                     let because = "Nium does not know the customer of this submission";
-                    Turn::to_officer(case, OfficerReason::NotAtNium, because).effect(effect, EffectStatus::Failed)
+                    Turn::to_officer(case, OfficerReason::NotAtNium, because)
+                        .effect(effect, EffectStatus::Failed)
                 }
             }
         }
-        CaseState::Submitting { stage: Stage::Intended { .. } | Stage::Unclear { .. }, .. }
+        CaseState::Submitting {
+            stage: Stage::Intended { .. } | Stage::Unclear { .. },
+            ..
+        }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::AwaitingCorrection { .. }
@@ -333,16 +437,26 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
 fn taken(standing: Option<Standing>, effect: &EffectKey, before: &Sighting, now: Timestamp) -> Turn {
     let moved = match standing {
         Some(Standing::Rejected { .. }) => {
-            return Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
-                .attempts(Attempts::Spend)
-                .effect(effect, EffectStatus::Done);
+            return Turn::to_final(
+                FinalReason::RejectedAtOnce,
+                "Nium rejected the submission at once",
+            )
+            .attempts(Attempts::Spend)
+            .effect(effect, EffectStatus::Done);
         }
-        Some(Standing::Approved | Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. }) => true,
-        Some(Standing::Lapsed | Standing::Closed | Standing::Blocked | Standing::Unknown | Standing::Unsaid) | None => {
-            false
-        }
+        Some(
+            Standing::Approved | Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. },
+        ) => true,
+        Some(
+            Standing::Lapsed | Standing::Closed | Standing::Blocked | Standing::Unknown | Standing::Unsaid,
+        )
+        | None => false,
     };
-    let state = CaseState::UnderReview { before: before.clone(), taken_at: now, moved };
+    let state = CaseState::UnderReview {
+        before: before.clone(),
+        taken_at: now,
+        moved,
+    };
     Turn::to(state, "Nium took the corrected information")
         .attempts(Attempts::Spend)
         .effect(effect, EffectStatus::Done)
@@ -352,19 +466,27 @@ fn taken(standing: Option<Standing>, effect: &EffectKey, before: &Sighting, now:
 
 fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> Turn {
     match (&case.state, word) {
-        (CaseState::Submitting { .. }, OfficerWord::Offer | OfficerWord::Final | OfficerWord::Retry | OfficerWord::Close) => {
-            Turn::stay("A submission is on its way; decide when Nium has answered")
-        }
+        (
+            CaseState::Submitting { .. },
+            OfficerWord::Offer | OfficerWord::Final | OfficerWord::Retry | OfficerWord::Close,
+        ) => Turn::stay("A submission is on its way; decide when Nium has answered"),
         (
             CaseState::Rejected { grounds, .. } | CaseState::AwaitingCorrection { grounds, .. },
             OfficerWord::Offer,
-        ) => offer(grounds.clone(), now, policy, "An officer offered reinstatement").attempts(Attempts::GrantOne),
-        (CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. }, OfficerWord::Offer) => {
-            offer(Grounds::bare(RemarkClass::Unknown), now, policy, "An officer offered reinstatement")
-                .attempts(Attempts::GrantOne)
-        }
+        ) => offer(grounds.clone(), now, policy, "An officer offered reinstatement")
+            .attempts(Attempts::GrantOne),
+        (CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. }, OfficerWord::Offer) => offer(
+            Grounds::bare(RemarkClass::Unknown),
+            now,
+            policy,
+            "An officer offered reinstatement",
+        )
+        .attempts(Attempts::GrantOne),
         (
-            CaseState::Watching { .. } | CaseState::UnderReview { .. } | CaseState::Reinstated | CaseState::Approved,
+            CaseState::Watching { .. }
+            | CaseState::UnderReview { .. }
+            | CaseState::Reinstated
+            | CaseState::Approved,
             OfficerWord::Offer,
         ) => Turn::stay("The customer is not rejected; there is nothing to offer"),
         (
@@ -381,10 +503,13 @@ fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> T
         (CaseState::Reinstated | CaseState::Approved, OfficerWord::Final | OfficerWord::Close) => {
             Turn::stay("The customer is approved; block the account instead")
         }
-        (CaseState::NeedsOfficer { after_rejection, .. }, OfficerWord::Retry) => {
-            Turn::to(CaseState::Watching { after_rejection: *after_rejection }, "An officer asked to start over")
-                .next_look(now)
-        }
+        (CaseState::NeedsOfficer { after_rejection, .. }, OfficerWord::Retry) => Turn::to(
+            CaseState::Watching {
+                after_rejection: *after_rejection,
+            },
+            "An officer asked to start over",
+        )
+        .next_look(now),
         (
             CaseState::Watching { .. }
             | CaseState::Rejected { .. }
@@ -403,5 +528,6 @@ pub(super) fn offer(grounds: Grounds, now: Timestamp, policy: &Policy, because: 
     let days = SignedDuration::from_hours(24) * i32::try_from(policy.correction_days).unwrap_or(i32::MAX);
     let deadline = now.saturating_add(days).unwrap_or(Timestamp::MAX);
     let reason = grounds.class.as_str();
-    Turn::to(CaseState::AwaitingCorrection { grounds, deadline }, because).tell(Event::CorrectionRequested, reason)
+    Turn::to(CaseState::AwaitingCorrection { grounds, deadline }, because)
+        .tell(Event::CorrectionRequested, reason)
 }

@@ -32,9 +32,11 @@ pub(super) fn looked(case: &Case, look: &Look, now: Timestamp, policy: &Policy) 
                 unclear(case, stage, before, effect, look, now, policy)
             }
         },
-        CaseState::UnderReview { before, taken_at, moved } => {
-            under_review(case, before, *taken_at, *moved, look, now, policy)
-        }
+        CaseState::UnderReview {
+            before,
+            taken_at,
+            moved,
+        } => under_review(case, before, *taken_at, *moved, look, now, policy),
         CaseState::Reinstated | CaseState::Approved => approved(case, look, now, policy),
         CaseState::FinallyRejected { .. } => finally_rejected(look),
         CaseState::NeedsOfficer { why, after_rejection } => {
@@ -50,7 +52,9 @@ fn watching(case: &Case, after_rejection: bool, look: &Look, now: Timestamp, pol
         Standing::Working { .. } => Turn::stay("Nium is working"),
         Standing::Rfi { .. } => Turn::stay("Nium wants information from the customer"),
         Standing::Rejected { lagging: true } => reread(look, now),
-        Standing::Rejected { lagging: false } | Standing::Lapsed => rejection(case, look, now, policy, case.attempts_used),
+        Standing::Rejected { lagging: false } | Standing::Lapsed => {
+            rejection(case, look, now, policy, case.attempts_used)
+        }
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),
         Standing::Unknown => unknown_word(case),
@@ -60,8 +64,12 @@ fn watching(case: &Case, after_rejection: bool, look: &Look, now: Timestamp, pol
 
 fn rejected(case: &Case, reread_at: Timestamp, look: &Look, now: Timestamp, policy: &Policy) -> Turn {
     match look.standing {
-        Standing::Rejected { lagging: true } if now < reread_at => Turn::stay("The status still lags behind the rejection"),
-        Standing::Rejected { .. } | Standing::Lapsed => rejection(case, look, now, policy, case.attempts_used),
+        Standing::Rejected { lagging: true } if now < reread_at => {
+            Turn::stay("The status still lags behind the rejection")
+        }
+        Standing::Rejected { .. } | Standing::Lapsed => {
+            rejection(case, look, now, policy, case.attempts_used)
+        }
         Standing::Approved => approve(true),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => reopened(),
         Standing::Closed => closed(),
@@ -73,7 +81,9 @@ fn rejected(case: &Case, reread_at: Timestamp, look: &Look, now: Timestamp, poli
 
 fn awaiting_correction(case: &Case, look: &Look) -> Turn {
     match look.standing {
-        Standing::Rejected { .. } | Standing::Lapsed => Turn::stay("Still rejected; the correction is awaited"),
+        Standing::Rejected { .. } | Standing::Lapsed => {
+            Turn::stay("Still rejected; the correction is awaited")
+        }
         Standing::Approved => approve(true),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => reopened(),
         Standing::Closed => closed(),
@@ -88,7 +98,8 @@ fn intended(case: &Case, sends: u32, effect: &EffectKey, look: &Look, now: Times
     let overtaken = |turn: Turn| turn.effect(effect, EffectStatus::Overtaken);
     match look.standing {
         Standing::Rejected { .. } | Standing::Lapsed => match not_before(&look.sighting, now) {
-            Some(at) => Turn::stay("The rejection is not a full second old; the submission waits a moment").next_look(at),
+            Some(at) => Turn::stay("The rejection is not a full second old; the submission waits a moment")
+                .next_look(at),
             None => send(case, sends, look.fresh_request_id, look, now),
         },
         Standing::Approved => overtaken(approve(true)),
@@ -112,7 +123,11 @@ fn unclear(
 ) -> Turn {
     let arrived = |turn: Turn| turn.attempts(Attempts::Spend).effect(effect, EffectStatus::Done);
     let review = || {
-        let next = CaseState::UnderReview { before: before.clone(), taken_at: now, moved: true };
+        let next = CaseState::UnderReview {
+            before: before.clone(),
+            taken_at: now,
+            moved: true,
+        };
         Turn::to(next, "Nium had taken the submission after all").tell(Event::Submitted, "submission_taken")
     };
     match look.standing {
@@ -141,22 +156,38 @@ fn moved_and_rejected(case: &Case, stage: &Stage, look: &Look, now: Timestamp, p
     // Nium's clock may be a little behind ours; much behind means that it was refused before we sent.
     let within = |after: SignedDuration| after < AT_ONCE && after > -SKEW_MAX;
     match (sent_at, refused_at) {
-        (Some(sent), Some(refused)) if is_refusal && within(refused.duration_since(sent)) => {
-            Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
+        (Some(sent), Some(refused)) if is_refusal && within(refused.duration_since(sent)) => Turn::to_final(
+            FinalReason::RejectedAtOnce,
+            "Nium rejected the submission at once",
+        ),
+        (Some(_) | None, Some(_) | None) => {
+            rejection(case, look, now, policy, case.attempts_used.saturating_add(1))
         }
-        (Some(_) | None, Some(_) | None) => rejection(case, look, now, policy, case.attempts_used.saturating_add(1)),
     }
 }
 
 /// Nium has not moved since before the submission: send it again, unless that cannot be told or was tried too often.
-fn not_moved(case: &Case, stage: &Stage, before: &Sighting, effect: &EffectKey, look: &Look, now: Timestamp) -> Turn {
+fn not_moved(
+    case: &Case,
+    stage: &Stage,
+    before: &Sighting,
+    effect: &EffectKey,
+    look: &Look,
+    now: Timestamp,
+) -> Turn {
     let (sends, request_id) = match stage {
-        Stage::Sending { sends, request_id, .. } | Stage::Unclear { sends, request_id, .. } => (*sends, *request_id),
+        Stage::Sending {
+            sends, request_id, ..
+        }
+        | Stage::Unclear {
+            sends, request_id, ..
+        } => (*sends, *request_id),
         Stage::Intended { sends } => (*sends, look.fresh_request_id),
     };
     if before.updated_at.is_none() || look.sighting.updated_at.is_none() {
         let because = "Nium shows no updatedAt: whether it took the submission cannot be told";
-        return Turn::to_officer(case, OfficerReason::CannotTell, because).effect(effect, EffectStatus::Failed);
+        return Turn::to_officer(case, OfficerReason::CannotTell, because)
+            .effect(effect, EffectStatus::Failed);
     }
     send(case, sends, request_id, look, now)
 }
@@ -170,7 +201,8 @@ fn under_review(
     now: Timestamp,
     policy: &Policy,
 ) -> Turn {
-    let another = moved || look.sighting.updated_after(before) || look.sighting.compliance != before.compliance;
+    let another =
+        moved || look.sighting.updated_after(before) || look.sighting.compliance != before.compliance;
     let age = now.duration_since(taken_at);
     match look.standing {
         Standing::Approved => approve(true),
@@ -178,12 +210,17 @@ fn under_review(
             Turn::stay("Nium is deciding about the corrected information")
         }
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
-            let state = CaseState::UnderReview { before: before.clone(), taken_at, moved: true };
+            let state = CaseState::UnderReview {
+                before: before.clone(),
+                taken_at,
+                moved: true,
+            };
             Turn::to(state, "Nium is deciding about the corrected information")
         }
-        Standing::Rejected { .. } if another && !moved && age < AT_ONCE => {
-            Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
-        }
+        Standing::Rejected { .. } if another && !moved && age < AT_ONCE => Turn::to_final(
+            FinalReason::RejectedAtOnce,
+            "Nium rejected the submission at once",
+        ),
         Standing::Rejected { .. } | Standing::Lapsed if another => {
             rejection(case, look, now, policy, case.attempts_used)
         }
@@ -191,7 +228,9 @@ fn under_review(
             let because = "Nium took the submission long ago and still shows the rejection from before it";
             Turn::to_officer(case, OfficerReason::CannotTell, because)
         }
-        Standing::Rejected { .. } | Standing::Lapsed => Turn::stay("Nium still shows the rejection from before the submission"),
+        Standing::Rejected { .. } | Standing::Lapsed => {
+            Turn::stay("Nium still shows the rejection from before the submission")
+        }
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),
         Standing::Unknown => unknown_word(case),
@@ -208,7 +247,9 @@ fn approved(case: &Case, look: &Look, now: Timestamp, policy: &Policy) -> Turn {
         Standing::Working { open: true } | Standing::Rfi { open: true } => {
             Turn::stay("Approved; Nium checks something beside it")
         }
-        Standing::Almost { suspended: false } | Standing::Working { open: false } | Standing::Rfi { open: false } => {
+        Standing::Almost { suspended: false }
+        | Standing::Working { open: false }
+        | Standing::Rfi { open: false } => {
             let because = "Nium took the approval back and is checking again";
             Turn::to(CaseState::Watching { after_rejection }, because).attempts(Attempts::Forget)
         }
@@ -248,9 +289,10 @@ fn needs_officer(
 ) -> Turn {
     match look.standing {
         Standing::Approved => approve(after_rejection),
-        Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
-            Turn::to(CaseState::Watching { after_rejection }, "Nium is working; the question has gone away")
-        }
+        Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => Turn::to(
+            CaseState::Watching { after_rejection },
+            "Nium is working; the question has gone away",
+        ),
         Standing::Rejected { .. } | Standing::Lapsed => match why {
             // These questions were about what Nium said; now it says something we can follow.
             OfficerReason::UnknownWord | OfficerReason::NothingSaid | OfficerReason::LooksFail => {
@@ -271,7 +313,10 @@ fn needs_officer(
 /// A rejection that is certain: who hears of it, and what way back there is.
 fn rejection(case: &Case, look: &Look, now: Timestamp, policy: &Policy, attempts_used: u32) -> Turn {
     let grounds = match look.standing {
-        Standing::Lapsed => Grounds { class: RemarkClass::Lapsed, ..look.grounds.clone() },
+        Standing::Lapsed => Grounds {
+            class: RemarkClass::Lapsed,
+            ..look.grounds.clone()
+        },
         Standing::Approved
         | Standing::Almost { .. }
         | Standing::Working { .. }
@@ -284,23 +329,53 @@ fn rejection(case: &Case, look: &Look, now: Timestamp, policy: &Policy, attempts
     };
     let class = grounds.class;
     let to_officer = |why, because| {
-        let state = CaseState::NeedsOfficer { why, after_rejection: true };
+        let state = CaseState::NeedsOfficer {
+            why,
+            after_rejection: true,
+        };
         Turn::to(state, because).tell(Event::NeedsOfficer, why.as_str())
     };
     let turn = if look.kind == CustomerKind::Corporate {
-        to_officer(OfficerReason::CorporateRejection, "A company was rejected; an officer decides")
+        to_officer(
+            OfficerReason::CorporateRejection,
+            "A company was rejected; an officer decides",
+        )
     } else if class == RemarkClass::Final {
-        Turn::to_final(FinalReason::RemarkIsFinal, "Rejected for a reason that resubmitting does not help")
+        Turn::to_final(
+            FinalReason::RemarkIsFinal,
+            "Rejected for a reason that resubmitting does not help",
+        )
     } else if class == RemarkClass::Unknown && policy.unknown_remark == UnknownRemark::Officer {
-        to_officer(OfficerReason::UnclearRemark, "Rejected with a remark that no rule knows; an officer decides")
+        to_officer(
+            OfficerReason::UnclearRemark,
+            "Rejected with a remark that no rule knows; an officer decides",
+        )
     } else if attempts_used >= policy.submissions_max {
-        Turn::to_final(FinalReason::AttemptsSpent, "Rejected again, and every submission is used")
+        Turn::to_final(
+            FinalReason::AttemptsSpent,
+            "Rejected again, and every submission is used",
+        )
     } else if case.attempts_used > 0 || attempts_used > 0 {
-        offer(grounds, now, policy, "Rejected again; another correction is offered")
+        offer(
+            grounds,
+            now,
+            policy,
+            "Rejected again; another correction is offered",
+        )
     } else if class == RemarkClass::Lapsed {
-        offer(grounds, now, policy, "The check failed or ran out; sending again is offered")
+        offer(
+            grounds,
+            now,
+            policy,
+            "The check failed or ran out; sending again is offered",
+        )
     } else {
-        offer(grounds, now, policy, "Rejected; the customer is offered reinstatement")
+        offer(
+            grounds,
+            now,
+            policy,
+            "Rejected; the customer is offered reinstatement",
+        )
     };
     told_first(turn, Event::Rejected, class.as_str())
 }
@@ -321,35 +396,73 @@ fn not_before(sighting: &Sighting, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn send(case: &Case, sends: u32, request_id: uuid::Uuid, look: &Look, now: Timestamp) -> Turn {
-    let CaseState::Submitting { grounds, deadline, effect, .. } = &case.state else {
+    let CaseState::Submitting {
+        grounds,
+        deadline,
+        effect,
+        ..
+    } = &case.state
+    else {
         return Turn::stay("Nothing is to be sent");
     };
     if sends >= SENDS_MAX {
-        return Turn::to_officer(case, OfficerReason::CannotSend, "Sent several times, and Nium never took it")
-            .effect(effect, EffectStatus::Failed);
+        return Turn::to_officer(
+            case,
+            OfficerReason::CannotSend,
+            "Sent several times, and Nium never took it",
+        )
+        .effect(effect, EffectStatus::Failed);
     }
-    let stage = Stage::Sending { before: look.sighting.clone(), request_id, sent_at: now, sends: sends + 1 };
-    let next = CaseState::Submitting { grounds: grounds.clone(), deadline: *deadline, effect: effect.clone(), stage };
-    let because = if sends == 0 { "The corrected information goes to Nium" } else { "Nium has not moved; it is sent again" };
+    let stage = Stage::Sending {
+        before: look.sighting.clone(),
+        request_id,
+        sent_at: now,
+        sends: sends + 1,
+    };
+    let next = CaseState::Submitting {
+        grounds: grounds.clone(),
+        deadline: *deadline,
+        effect: effect.clone(),
+        stage,
+    };
+    let because = if sends == 0 {
+        "The corrected information goes to Nium"
+    } else {
+        "Nium has not moved; it is sent again"
+    };
     Turn::to(next, because).effect(effect, EffectStatus::Sending)
 }
 
 fn approve(after_rejection: bool) -> Turn {
     if after_rejection {
-        Turn::to(CaseState::Reinstated, "Completed and clear: the customer is reinstated")
-            .tell(Event::Reinstated, "completed_and_clear")
+        Turn::to(
+            CaseState::Reinstated,
+            "Completed and clear: the customer is reinstated",
+        )
+        .tell(Event::Reinstated, "completed_and_clear")
     } else {
         Turn::to(CaseState::Approved, "Completed and clear").tell(Event::Approved, "completed_and_clear")
     }
 }
 
 fn reread(look: &Look, now: Timestamp) -> Turn {
-    let state = CaseState::Rejected { grounds: look.grounds.clone(), reread_at: now + REREAD_AFTER };
-    Turn::to(state, "Rejected, but the status lags behind: one more read decides")
+    let state = CaseState::Rejected {
+        grounds: look.grounds.clone(),
+        reread_at: now + REREAD_AFTER,
+    };
+    Turn::to(
+        state,
+        "Rejected, but the status lags behind: one more read decides",
+    )
 }
 
 fn reopened() -> Turn {
-    Turn::to(CaseState::Watching { after_rejection: true }, "Nium itself took the case up again")
+    Turn::to(
+        CaseState::Watching {
+            after_rejection: true,
+        },
+        "Nium itself took the case up again",
+    )
 }
 
 fn closed() -> Turn {
@@ -361,9 +474,17 @@ fn blocked() -> Turn {
 }
 
 fn unknown_word(case: &Case) -> Turn {
-    Turn::to_officer(case, OfficerReason::UnknownWord, "Nium used a word that this release does not know")
+    Turn::to_officer(
+        case,
+        OfficerReason::UnknownWord,
+        "Nium used a word that this release does not know",
+    )
 }
 
 fn nothing_said(case: &Case) -> Turn {
-    Turn::to_officer(case, OfficerReason::NothingSaid, "Nium did not say how compliance stands")
+    Turn::to_officer(
+        case,
+        OfficerReason::NothingSaid,
+        "Nium did not say how compliance stands",
+    )
 }

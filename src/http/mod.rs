@@ -51,7 +51,8 @@ pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_store =
+        SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let layers = ServiceBuilder::new()
         // Outermost, so that the line tells what the caller really got.
         .layer(from_fn(log_request))
@@ -59,7 +60,10 @@ pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
         .layer(nosniff)
         .layer(no_store)
         // A slow upload must not hold a place for ever.
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ADMIN_LIMIT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            ADMIN_LIMIT,
+        ))
         // Turns axum's own plain refusals (a body over the limit) into problems.
         .layer(from_fn(plain_to_problem))
         // Innermost: a panic is one request's trouble.
@@ -77,7 +81,8 @@ async fn not_found() -> Problem {
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").hint("The Allow header names what works here.")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
+        .hint("The Allow header names what works here.")
 }
 
 fn panicked(_payload: Box<dyn std::any::Any + Send + 'static>) -> Response {
@@ -112,7 +117,8 @@ async fn plain_to_problem(request: Request, next: Next) -> Response {
     let problem = match status {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(status, "body_too_large")
             .hint("Send at most 16 MiB: documents of 2 MiB each and 10 MiB together, in base64."),
-        other => Problem::new(other, "request_not_readable").hint("The request could not be read as HTTP promises."),
+        other => Problem::new(other, "request_not_readable")
+            .hint("The request could not be read as HTTP promises."),
     };
     let mut answer = problem.into_response();
     for name in HEADERS_KEPT {

@@ -123,7 +123,10 @@ impl WorkMetrics {
         }
         for event in Event::ALL {
             for outcome in TELL_OUTCOMES {
-                let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
+                let _ = self.tells.get_or_create(&ByEvent {
+                    event: event.as_str(),
+                    outcome,
+                });
             }
         }
         for endpoint in ENDPOINTS {
@@ -134,14 +137,47 @@ impl WorkMetrics {
         for outcome in CALL_OUTCOMES {
             let _ = self.pauses.get_or_create(&ByOutcome { outcome });
         }
-        registry.register("looks", "Looks at customers, by what they came to", self.looks.clone());
-        registry.register("submissions", "Attempts to submit, by what they came to", self.submissions.clone());
+        registry.register(
+            "looks",
+            "Looks at customers, by what they came to",
+            self.looks.clone(),
+        );
+        registry.register(
+            "submissions",
+            "Attempts to submit, by what they came to",
+            self.submissions.clone(),
+        );
         registry.register("decisions", "Cases entering a state", self.decisions.clone());
-        registry.register("tells", "Attempts to notify the app backend, by event and outcome", self.tells.clone());
-        registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
-        registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
-        registry.register("leases_lost", "Work whose lease was gone when it finished", self.leases_lost.clone());
-        registry.register("work_failures", "Attempts of the worker that ended in an error of ours", self.failures.clone());
-        registry.register_with_unit("nium_call", "How long calls to Nium took", Unit::Seconds, self.call_seconds.clone());
+        registry.register(
+            "tells",
+            "Attempts to notify the app backend, by event and outcome",
+            self.tells.clone(),
+        );
+        registry.register(
+            "nium_calls",
+            "Calls to Nium, by endpoint and outcome",
+            self.calls.clone(),
+        );
+        registry.register(
+            "nium_pauses",
+            "Pauses of all calls to Nium, by reason",
+            self.pauses.clone(),
+        );
+        registry.register(
+            "leases_lost",
+            "Work whose lease was gone when it finished",
+            self.leases_lost.clone(),
+        );
+        registry.register(
+            "work_failures",
+            "Attempts of the worker that ended in an error of ours",
+            self.failures.clone(),
+        );
+        registry.register_with_unit(
+            "nium_call",
+            "How long calls to Nium took",
+            Unit::Seconds,
+            self.call_seconds.clone(),
+        );
     }
 }

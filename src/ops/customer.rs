@@ -41,7 +41,11 @@ impl Ops {
     /// Everything that happened to a customer we have heard of, oldest first.
     pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, OpsError> {
         let lines = self.store.timeline(customer).await?;
-        if lines.is_empty() { Err(OpsError::NoSuchCustomer) } else { Ok(lines) }
+        if lines.is_empty() {
+            Err(OpsError::NoSuchCustomer)
+        } else {
+            Ok(lines)
+        }
     }
 
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.
@@ -81,8 +85,14 @@ impl Ops {
         customer: CustomerHashId,
         kept: &KeptSnapshot,
     ) -> Result<Option<Snapshot>, OpsError> {
-        let Some(key) = self.existing_data_key(customer).await? else { return Ok(None) };
-        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
+        let Some(key) = self.existing_data_key(customer).await? else {
+            return Ok(None);
+        };
+        let place = Place {
+            table: "snapshot",
+            column: "sealed",
+            row: customer.to_string(),
+        };
         Ok(Some(serde_json::from_slice(&key.open(&place, &kept.sealed)?)?))
     }
 
@@ -102,7 +112,9 @@ impl Ops {
             since: case.since,
             version: case.version,
             reason: reason(&case.state),
-            next: row.next.map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
+            next: row
+                .next
+                .map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
             nium: row.snapshot.as_ref().map(|kept| nium(kept, said)),
             block,
             rfi: case.beside.rfi_open.then(|| json!({ "open": true })),
@@ -112,9 +124,13 @@ impl Ops {
     }
 
     fn offer(&self, row: &CaseRow) -> Option<Value> {
-        let CaseState::AwaitingCorrection { grounds, deadline } = &row.case.state else { return None };
+        let CaseState::AwaitingCorrection { grounds, deadline } = &row.case.state else {
+            return None;
+        };
         let url = format!("{}/v1/customers/{}/corrections", self.api_url, row.case.id);
-        Some(json!({ "url": url, "deadline": deadline, "class": grounds.class.as_str(), "fields": grounds.fields }))
+        Some(
+            json!({ "url": url, "deadline": deadline, "class": grounds.class.as_str(), "fields": grounds.fields }),
+        )
     }
 }
 

@@ -110,13 +110,21 @@ impl Ops {
         }
         let owner = customer.to_string();
         let fresh = self.vault.new_data_key(&owner)?;
-        let wrapped = self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?;
+        let wrapped = self
+            .store
+            .keep_data_key(customer, fresh.as_bytes().to_vec())
+            .await?;
         Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
     }
 
     /// The data key of a customer; `None` if nothing was ever sealed for them, or it was erased.
     async fn existing_data_key(&self, customer: CustomerHashId) -> Result<Option<DataKey>, OpsError> {
-        let Some(wrapped) = self.store.data_key(customer).await? else { return Ok(None) };
-        Ok(Some(self.vault.unwrap(&customer.to_string(), &WrappedKey::from_bytes(wrapped))?))
+        let Some(wrapped) = self.store.data_key(customer).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.vault.unwrap(
+            &customer.to_string(),
+            &WrappedKey::from_bytes(wrapped),
+        )?))
     }
 }

@@ -12,13 +12,23 @@ use crate::vault::Place;
 
 impl Ops {
     /// Stores an officer's word. Gives the effect that will tell what became of it.
-    pub async fn word(&self, customer: CustomerHashId, word: OfficerWord, by: &str) -> Result<EffectKey, OpsError> {
-        self.store.word(customer, word, by).await?.ok_or(OpsError::NoSuchCustomer)
+    pub async fn word(
+        &self,
+        customer: CustomerHashId,
+        word: OfficerWord,
+        by: &str,
+    ) -> Result<EffectKey, OpsError> {
+        self.store
+            .word(customer, word, by)
+            .await?
+            .ok_or(OpsError::NoSuchCustomer)
     }
 
     /// What became of an effect, with what the other side said; `None` when there is no such effect.
     pub async fn effect(&self, key: &EffectKey) -> Result<Option<Value>, OpsError> {
-        let Some(row) = self.store.effect(key).await? else { return Ok(None) };
+        let Some(row) = self.store.effect(key).await? else {
+            return Ok(None);
+        };
         let said = self.said(&row).await?;
         Ok(Some(json!({
             "effectId": row.key,
@@ -36,8 +46,14 @@ impl Ops {
 
     async fn said(&self, row: &EffectRow) -> Result<Option<Value>, OpsError> {
         let Some(sealed) = &row.said else { return Ok(None) };
-        let Some(key) = self.existing_data_key(row.customer).await? else { return Ok(None) };
-        let place = Place { table: "effect", column: "said", row: row.key.to_string() };
+        let Some(key) = self.existing_data_key(row.customer).await? else {
+            return Ok(None);
+        };
+        let place = Place {
+            table: "effect",
+            column: "said",
+            row: row.key.to_string(),
+        };
         Ok(Some(serde_json::from_slice(&key.open(&place, sealed)?)?))
     }
 }

@@ -20,7 +20,9 @@ pub enum StoreError {
         why: String,
     },
     /// The database was written by a newer release.
-    #[error("the database has schema {found}, this release knows up to {known}: start the newer release, or restore a backup")]
+    #[error(
+        "the database has schema {found}, this release knows up to {known}: start the newer release, or restore a backup"
+    )]
     Newer {
         /// The schema that was found.
         found: u32,

@@ -20,8 +20,8 @@ use jiff::Timestamp;
 
 use self::error::StoreError;
 use self::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease, NewSubmission,
-    Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
+    NewSubmission, Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use self::wake::Wake;
 use crate::clock::Clock;
@@ -81,7 +81,9 @@ impl Store {
         let Backend::Sqlite(store) = &self.backend;
         match tokio::time::timeout(RECORD_WAIT, store.record(nudge, now)).await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Unavailable(format!("the disk did not answer within {RECORD_WAIT:?}"))),
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "the disk did not answer within {RECORD_WAIT:?}"
+            ))),
         }
     }
 
@@ -132,7 +134,9 @@ impl Store {
     /// Law: what became of an attempt is written only by whoever still holds the notification.
     pub async fn finish_tell(&self, lease: &TellLease, outcome: TellOutcome) -> Result<Finished, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        let finished = store.finish_tell(lease.clone(), outcome, self.clock.now()).await?;
+        let finished = store
+            .finish_tell(lease.clone(), outcome, self.clock.now())
+            .await?;
         self.wake.wake();
         Ok(finished)
     }
@@ -147,9 +151,16 @@ impl Store {
     }
 
     /// Law: an officer's word is stored before it is decided about. `None`: no such case.
-    pub async fn word(&self, customer: CustomerHashId, word: OfficerWord, by: &str) -> Result<Option<EffectKey>, StoreError> {
+    pub async fn word(
+        &self,
+        customer: CustomerHashId,
+        word: OfficerWord,
+        by: &str,
+    ) -> Result<Option<EffectKey>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        let key = store.word(customer, word, by.to_owned(), self.clock.now()).await?;
+        let key = store
+            .word(customer, word, by.to_owned(), self.clock.now())
+            .await?;
         self.wake.wake();
         Ok(key)
     }
@@ -163,11 +174,17 @@ impl Store {
         remember: Option<Remember>,
     ) -> Result<Option<FirstAnswer>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        store.keep_application(customer, sealed, remember, self.clock.now()).await
+        store
+            .keep_application(customer, sealed, remember, self.clock.now())
+            .await
     }
 
     /// Law: the first data key of a customer stays; whoever comes second gets that one back.
-    pub async fn keep_data_key(&self, customer: CustomerHashId, wrapped: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    pub async fn keep_data_key(
+        &self,
+        customer: CustomerHashId,
+        wrapped: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
         store.keep_data_key(customer, wrapped, self.clock.now()).await
     }

@@ -16,7 +16,10 @@ impl Resolve for PublicOnly {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             // One private address among public ones is how a rebinding attack looks: nothing of it is used.
             if found.is_empty() || found.iter().any(|address| !is_public(address.ip())) {
-                return Err("the name resolves to an address that is not public; see notify.webhook.allow_private".into());
+                return Err(
+                    "the name resolves to an address that is not public; see notify.webhook.allow_private"
+                        .into(),
+                );
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
@@ -67,9 +70,16 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 /// The IPv4 address inside a mapped, NAT64 (both prefixes) or 6to4 address: it is where the packet ends up.
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = v6.octets();
-    let four = |at: usize| octets.get(at..at + 4).and_then(|four| <[u8; 4]>::try_from(four).ok()).map(Ipv4Addr::from);
+    let four = |at: usize| {
+        octets
+            .get(at..at + 4)
+            .and_then(|four| <[u8; 4]>::try_from(four).ok())
+            .map(Ipv4Addr::from)
+    };
     match v6.segments() {
-        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] | [0x0064, 0xff9b, 1, ..] => four(12),
+        [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] | [0x0064, 0xff9b, 1, ..] => {
+            four(12)
+        }
         [0x2002, ..] => four(2),
         _ => None,
     }
@@ -82,13 +92,40 @@ mod tests {
     #[test]
     fn private_loopback_and_metadata_addresses_are_not_public_in_any_spelling() {
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "::",
-            "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:7f00:1::", "fe80::1",
-            "fc00::1", "fd00:ec2::254", "ff02::1", "192.0.2.1", "198.18.0.1", "240.0.0.1", "255.255.255.255", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "2001:db8::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "172.32.0.1", "100.128.0.1"] {
+        for text in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+        ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }

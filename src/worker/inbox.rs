@@ -18,7 +18,8 @@ use crate::flow::decide;
 use crate::flow::retry::backoff;
 use crate::nium::error::{LookError, Trouble};
 use crate::store::rows::{
-    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell, OpenEffect, OpenKind,
+    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell,
+    OpenEffect, OpenKind,
 };
 use crate::vault::{DataKey, Place};
 
@@ -50,7 +51,9 @@ impl Worker {
     pub(super) async fn attend(&self, claimed: Claimed) {
         let customer = claimed.lease.customer;
         let (lease, trouble) = (claimed.lease.clone(), claimed.trouble);
-        let Err(error) = self.attend_or_fail(claimed).await else { return };
+        let Err(error) = self.attend_or_fail(claimed).await else {
+            return;
+        };
         self.metrics.failures.inc();
         if matches!(error, WorkError::LeaseLost) {
             self.metrics.leases_lost.inc();
@@ -60,7 +63,11 @@ impl Worker {
         tracing::error!(%customer, %error, "attending to a customer failed; it is tried again");
         let failures = trouble.failures.saturating_add(1);
         let due_at = Some(self.later(backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())));
-        let commit = Commit { trouble: LookTrouble { failures, ..trouble }, due_at, ..Commit::default() };
+        let commit = Commit {
+            trouble: LookTrouble { failures, ..trouble },
+            due_at,
+            ..Commit::default()
+        };
         if let Err(error) = self.store.commit(&lease, commit).await {
             // The lease ends by itself, and the customer becomes due then.
             tracing::error!(%customer, %error, "giving a customer back failed");
@@ -70,26 +77,58 @@ impl Worker {
     async fn attend_or_fail(&self, claimed: Claimed) -> Result<(), WorkError> {
         let now = self.clock.now();
         let first_look = claimed.case.is_none();
-        let Claimed { lease, case, next, nudged, trouble, open } = claimed;
+        let Claimed {
+            lease,
+            case,
+            next,
+            nudged,
+            trouble,
+            open,
+        } = claimed;
         let case = case.unwrap_or_else(|| Case::unseen(lease.customer, now));
-        let mut attendance = Attendance { lease, case, open, trouble };
+        let mut attendance = Attendance {
+            lease,
+            case,
+            open,
+            trouble,
+        };
         let due = |what| next.is_some_and(|next| next.what == what && next.at <= now);
 
-        if matches!(attendance.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. }) {
-            return self.conclude(&mut attendance, &Observation::Interrupted, Beside::default()).await;
+        if matches!(
+            attendance.case.state,
+            CaseState::Submitting {
+                stage: Stage::Sending { .. },
+                ..
+            }
+        ) {
+            return self
+                .conclude(&mut attendance, &Observation::Interrupted, Beside::default())
+                .await;
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
             Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
-            Some((OpenKind::Submit, key)) if !matches!(attendance.case.state, CaseState::Submitting { .. }) => {
+            Some((OpenKind::Submit, key))
+                if !matches!(attendance.case.state, CaseState::Submitting { .. }) =>
+            {
                 let hold = matches!(attendance.case.state, CaseState::AwaitingCorrection { .. });
                 let seen = Observation::Corrected(key);
-                self.conclude(&mut attendance, &seen, Beside { hold, ..Beside::default() }).await?;
+                self.conclude(
+                    &mut attendance,
+                    &seen,
+                    Beside {
+                        hold,
+                        ..Beside::default()
+                    },
+                )
+                .await?;
                 if !hold {
                     return Ok(());
                 }
             }
             None if due(NextWhat::Deadline) => {
-                return self.conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default()).await;
+                return self
+                    .conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default())
+                    .await;
             }
             // A submission that the case knows of goes on below.
             Some((OpenKind::Submit, _)) | None => {}
@@ -98,7 +137,10 @@ impl Worker {
         if first_look || nudged || submitting || due(NextWhat::Look) || trouble.failures > 0 {
             return self.look(&mut attendance, first_look).await;
         }
-        let commit = Commit { due_at: next.map(|next| next.at), ..Commit::default() };
+        let commit = Commit {
+            due_at: next.map(|next| next.at),
+            ..Commit::default()
+        };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -109,10 +151,23 @@ impl Worker {
         key: &EffectKey,
     ) -> Result<(), WorkError> {
         let now = self.clock.now();
-        let mut decision = decide(&attendance.case, &Observation::Officer(word), now, &self.options.policy);
-        let outcome = if decision.case.state == attendance.case.state { EffectStatus::Refused } else { EffectStatus::Done };
+        let mut decision = decide(
+            &attendance.case,
+            &Observation::Officer(word),
+            now,
+            &self.options.policy,
+        );
+        let outcome = if decision.case.state == attendance.case.state {
+            EffectStatus::Refused
+        } else {
+            EffectStatus::Done
+        };
         // A word that asks for a look changes no state, and is done all the same.
-        let outcome = if word == crate::domain::decision::OfficerWord::Retry { EffectStatus::Done } else { outcome };
+        let outcome = if word == crate::domain::decision::OfficerWord::Retry {
+            EffectStatus::Done
+        } else {
+            outcome
+        };
         decision.effect = Some((key.clone(), outcome));
         self.write(attendance, &decision, Beside::default(), now).await
     }
@@ -138,7 +193,10 @@ impl Worker {
                     tracing::info!(%customer, "Nium does not know this id; no case is made");
                     return finished(self.store.forget(&attendance.lease).await?);
                 }
-                let beside = Beside { looked: true, ..Beside::default() };
+                let beside = Beside {
+                    looked: true,
+                    ..Beside::default()
+                };
                 self.conclude(attendance, &Observation::Missing, beside).await
             }
             Err(LookError::Trouble(trouble)) => self.nium_trouble(attendance, &trouble).await,
@@ -147,7 +205,12 @@ impl Worker {
     }
 
     /// Nium answered: keep what it said, decide, and if that releases a submission, send it.
-    async fn seen(&self, attendance: &mut Attendance, snapshot: Snapshot, begun_at: Timestamp) -> Result<(), WorkError> {
+    async fn seen(
+        &self,
+        attendance: &mut Attendance,
+        snapshot: Snapshot,
+        begun_at: Timestamp,
+    ) -> Result<(), WorkError> {
         let customer = attendance.lease.customer;
         let key = self.data_key(customer).await?;
         // A submission goes out under Nium's pace too: the permit comes before the decision, so that nothing is
@@ -172,13 +235,37 @@ impl Worker {
             blocked_by: snapshot.facts.blocked_by,
             fresh_request_id: self.chance.uuid(),
         };
-        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
+        let place = Place {
+            table: "snapshot",
+            column: "sealed",
+            row: customer.to_string(),
+        };
         let sealed = key.seal(&place, &serde_json::to_vec(&snapshot)?)?;
-        let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts, sealed };
-        let decision = decide(&attendance.case, &Observation::Looked(look), now, &self.options.policy);
-        let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
+        let kept = KeptSnapshot {
+            looked_at: begun_at,
+            facts: snapshot.facts,
+            sealed,
+        };
+        let decision = decide(
+            &attendance.case,
+            &Observation::Looked(look),
+            now,
+            &self.options.policy,
+        );
+        let sends = matches!(
+            decision.case.state,
+            CaseState::Submitting {
+                stage: Stage::Sending { .. },
+                ..
+            }
+        );
         attendance.trouble = LookTrouble::default();
-        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, ..Beside::default() };
+        let beside = Beside {
+            snapshot: Some(kept),
+            looked: true,
+            hold: sends,
+            ..Beside::default()
+        };
         self.write(attendance, &decision, beside, now).await?;
         match permit {
             Some(permit) if sends => self.submit(attendance, &key, permit).await,
@@ -192,9 +279,17 @@ impl Worker {
         let now = self.clock.now();
         self.pause_lane(trouble, now);
         let failures = attendance.trouble.failures.saturating_add(1);
-        let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll()).max(trouble.retry_after.unwrap_or_default());
-        let trouble = LookTrouble { failures, ..attendance.trouble };
-        let commit = Commit { trouble, due_at: Some(self.later(wait)), ..Commit::default() };
+        let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())
+            .max(trouble.retry_after.unwrap_or_default());
+        let trouble = LookTrouble {
+            failures,
+            ..attendance.trouble
+        };
+        let commit = Commit {
+            trouble,
+            due_at: Some(self.later(wait)),
+            ..Commit::default()
+        };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -202,22 +297,37 @@ impl Worker {
         if let Some(pause) = self.lane.trouble(trouble, now, self.chance.roll()) {
             self.metrics.pause(trouble.kind.as_str());
             let seconds = pause.as_secs_f64();
-            tracing::warn!(reason = trouble.kind.as_str(), seconds, "Nium is in trouble; all calls to it pause");
+            tracing::warn!(
+                reason = trouble.kind.as_str(),
+                seconds,
+                "Nium is in trouble; all calls to it pause"
+            );
         }
     }
 
     /// Nium's answer about this customer cannot be read: again later, and a person if that goes on.
-    async fn unreadable(&self, attendance: &mut Attendance, first_look: bool, why: &str) -> Result<(), WorkError> {
+    async fn unreadable(
+        &self,
+        attendance: &mut Attendance,
+        first_look: bool,
+        why: &str,
+    ) -> Result<(), WorkError> {
         self.metrics.look("unreadable");
         let LookTrouble { failures, unreadable } = attendance.trouble;
         let (failures, unreadable) = (failures.saturating_add(1), unreadable.saturating_add(1));
         if unreadable >= LOOK_FAILURES_MAX {
             attendance.trouble = LookTrouble::default();
-            let beside = Beside { looked: true, ..Beside::default() };
+            let beside = Beside {
+                looked: true,
+                ..Beside::default()
+            };
             return self.conclude(attendance, &Observation::LooksFail, beside).await;
         }
         let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll());
-        let line = HistoryLine { what: "look_failed", detail: json!({ "why": why, "inARow": unreadable }) };
+        let line = HistoryLine {
+            what: "look_failed",
+            detail: json!({ "why": why, "inARow": unreadable }),
+        };
         let commit = Commit {
             trouble: LookTrouble { failures, unreadable },
             history: if first_look { Vec::new() } else { vec![line] },
@@ -263,7 +373,11 @@ impl Worker {
             case: Some((decision.case.clone(), decision.next)),
             snapshot: beside.snapshot,
             application,
-            history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
+            history: if changed {
+                vec![decided(&attendance.case, decision)]
+            } else {
+                Vec::new()
+            },
             tells: self.compose(decision, now)?,
             effect,
             looked: beside.looked,
@@ -282,13 +396,25 @@ impl Worker {
     }
 
     /// Once Nium has taken a submission, what was sent is the application on file: Nium does not give all of it back.
-    async fn taken_application(&self, attendance: &Attendance, key: &EffectKey) -> Result<Option<Vec<u8>>, WorkError> {
-        let Some(open) = attendance.open.as_ref().filter(|open| open.key == *key && open.kind == OpenKind::Submit) else {
+    async fn taken_application(
+        &self,
+        attendance: &Attendance,
+        key: &EffectKey,
+    ) -> Result<Option<Vec<u8>>, WorkError> {
+        let Some(open) = attendance
+            .open
+            .as_ref()
+            .filter(|open| open.key == *key && open.kind == OpenKind::Submit)
+        else {
             return Ok(None);
         };
         let data_key = self.data_key(attendance.lease.customer).await?;
         let request = super::outbox::request_of(open, &data_key)?;
-        let place = Place { table: "application", column: "sealed", row: attendance.lease.customer.to_string() };
+        let place = Place {
+            table: "application",
+            column: "sealed",
+            row: attendance.lease.customer.to_string(),
+        };
         Ok(Some(data_key.seal(&place, &serde_json::to_vec(&request)?)?))
     }
 
@@ -297,7 +423,17 @@ impl Worker {
             return Ok(Vec::new());
         }
         let numbered = (0_u32..).zip(&decision.tells);
-        numbered.map(|(position, tell)| Ok(notify::compose(&decision.case, tell, position, &self.options.api_url, now)?)).collect()
+        numbered
+            .map(|(position, tell)| {
+                Ok(notify::compose(
+                    &decision.case,
+                    tell,
+                    position,
+                    &self.options.api_url,
+                    now,
+                )?)
+            })
+            .collect()
     }
 
     /// Whether a call begun now would end, at its limit, while the lease is still ours.
@@ -306,8 +442,16 @@ impl Worker {
         self.later(needed) <= lease.until
     }
 
-    pub(super) async fn give_back(&self, attendance: &Attendance, due_at: Timestamp) -> Result<(), WorkError> {
-        let commit = Commit { due_at: Some(due_at), trouble: attendance.trouble, ..Commit::default() };
+    pub(super) async fn give_back(
+        &self,
+        attendance: &Attendance,
+        due_at: Timestamp,
+    ) -> Result<(), WorkError> {
+        let commit = Commit {
+            due_at: Some(due_at),
+            trouble: attendance.trouble,
+            ..Commit::default()
+        };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -321,7 +465,11 @@ impl Worker {
         effect: &EffectKey,
         said: &serde_json::Value,
     ) -> Result<Vec<u8>, WorkError> {
-        let place = Place { table: "effect", column: "said", row: effect.to_string() };
+        let place = Place {
+            table: "effect",
+            column: "said",
+            row: effect.to_string(),
+        };
         Ok(key.seal(&place, &serde_json::to_vec(said)?)?)
     }
 }
@@ -329,10 +477,15 @@ impl Worker {
 fn decided(before: &Case, decision: &Decision) -> HistoryLine {
     let to = decision.case.state.name();
     let mut detail = json!({ "to": to, "because": decision.because });
-    if before.version > 0 && let Some(detail) = detail.as_object_mut() {
+    if before.version > 0
+        && let Some(detail) = detail.as_object_mut()
+    {
         detail.insert("from".to_owned(), json!(before.state.name()));
     }
-    HistoryLine { what: "decided", detail }
+    HistoryLine {
+        what: "decided",
+        detail,
+    }
 }
 
 fn finished(finished: Finished) -> Result<(), WorkError> {

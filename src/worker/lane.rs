@@ -44,9 +44,13 @@ impl Lane {
         state.failures = state.failures.saturating_add(1);
         let pause = match (&trouble.kind, trouble.retry_after) {
             (TroubleKind::TooMany, Some(asked)) => asked.min(RETRY_AFTER_MAX),
-            (TroubleKind::TooMany | TroubleKind::Unauthorized | TroubleKind::Forbidden | TroubleKind::Connect, _) => {
-                backoff(state.failures, PAUSE_MAX, roll)
-            }
+            (
+                TroubleKind::TooMany
+                | TroubleKind::Unauthorized
+                | TroubleKind::Forbidden
+                | TroubleKind::Connect,
+                _,
+            ) => backoff(state.failures, PAUSE_MAX, roll),
             (TroubleKind::Timeout | TroubleKind::Server(_) | TroubleKind::ConnectionLost, _) => {
                 if state.failures < OUTAGE_AFTER {
                     return None;

@@ -46,7 +46,9 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,12 +58,23 @@ pub enum NotifierError {
     /// The address is not one.
     #[error("the webhook's address cannot be read: {0}")]
     Address(String),
+    /// A secret has another form.
+    #[error("a webhook secret is `whsec_` and base64")]
+    Secret,
     /// There is nothing to sign with.
     #[error("a webhook needs at least one secret")]
     NoSecret,
     /// The client cannot be built.
     #[error("the webhook's client cannot be built: {0}")]
     Client(#[from] reqwest::Error),
+}
+
+/// The bytes of a secret in the form of Standard Webhooks: `whsec_` and base64.
+pub fn secret_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, NotifierError> {
+    let bytes = text
+        .strip_prefix("whsec_")
+        .and_then(|rest| STANDARD.decode(rest).ok());
+    bytes.map(Zeroizing::new).ok_or(NotifierError::Secret)
 }
 
 /// Sends notifications.
@@ -92,12 +105,20 @@ impl Notifier {
             // Plain http goes to loopback only; without this the client would look for certificates it never needs.
             client = client.tls_certs_only([]).no_proxy();
         }
-        Ok(Self { client: client.build()?, url, options })
+        Ok(Self {
+            client: client.build()?,
+            url,
+            options,
+        })
     }
 
     /// One attempt. The error says what went wrong without repeating anything the receiver sent.
     async fn send(&self, tell: &TellLease, now: Timestamp) -> Result<(), String> {
-        if !self.options.allow_private && self.literal_address().is_some_and(|address| !guard::is_public(address)) {
+        if !self.options.allow_private
+            && self
+                .literal_address()
+                .is_some_and(|address| !guard::is_public(address))
+        {
             return Err("the address is not public; see notify.webhook.allow_private".to_owned());
         }
         let seconds = now.as_second().to_string();
@@ -121,7 +142,11 @@ impl Notifier {
                 break;
             }
         }
-        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("the receiver answered {}", status.as_u16()))
+        }
     }
 
     fn literal_address(&self) -> Option<IpAddr> {
@@ -144,7 +169,9 @@ fn sign(id: &str, timestamp: &str, body: &[u8], secrets: &[Zeroizing<Vec<u8>>]) 
     let mut signatures = Vec::with_capacity(secrets.len());
     for secret in secrets {
         // HMAC takes a key of any length.
-        let Ok(mut mac) = <Hmac<Sha256>>::new_from_slice(secret) else { continue };
+        let Ok(mut mac) = <Hmac<Sha256>>::new_from_slice(secret) else {
+            continue;
+        };
         mac.update(id.as_bytes());
         mac.update(b".");
         mac.update(timestamp.as_bytes());
@@ -191,7 +218,10 @@ pub(super) fn compose(
 ) -> Result<NewTell, serde_json::Error> {
     let correction = match (&case.state, tell.event) {
         (CaseState::AwaitingCorrection { deadline, .. }, Event::Rejected | Event::CorrectionRequested) => {
-            Some(Offer { url: correction_url(api_url, case), deadline: deadline.to_string() })
+            Some(Offer {
+                url: correction_url(api_url, case),
+                deadline: deadline.to_string(),
+            })
         }
         _ => None,
     };
@@ -202,8 +232,16 @@ pub(super) fn compose(
         reason: tell.reason,
         correction,
     };
-    let body = serde_json::to_vec(&Body { r#type: tell.event.as_str(), timestamp: now.to_string(), data })?;
-    Ok(NewTell { key: EffectKey::new(case.id, case.version, &position.to_string()), event: tell.event, body })
+    let body = serde_json::to_vec(&Body {
+        r#type: tell.event.as_str(),
+        timestamp: now.to_string(),
+        data,
+    })?;
+    Ok(NewTell {
+        key: EffectKey::new(case.id, case.version, &position.to_string()),
+        event: tell.event,
+        body,
+    })
 }
 
 fn correction_url(api_url: &str, case: &Case) -> String {
@@ -220,7 +258,11 @@ impl Worker {
             Ok(()) => TellOutcome::Delivered,
             Err(why) if lease.attempts.saturating_add(1) >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
             Err(why) => {
-                let wait = backoff(lease.attempts.saturating_add(1), TELL_BACKOFF_MAX, self.chance.roll());
+                let wait = backoff(
+                    lease.attempts.saturating_add(1),
+                    TELL_BACKOFF_MAX,
+                    self.chance.roll(),
+                );
                 TellOutcome::Later(self.later(wait), why)
             }
         };
@@ -230,9 +272,15 @@ impl Worker {
             TellOutcome::GivenUp(_) => "given_up",
         };
         self.metrics.tell(label, word);
-        let (customer, id, attempt) = (lease.customer, lease.key.clone(), lease.attempts.saturating_add(1));
+        let (customer, id, attempt) = (
+            lease.customer,
+            lease.key.clone(),
+            lease.attempts.saturating_add(1),
+        );
         match &outcome {
-            TellOutcome::Delivered => tracing::info!(%customer, event = label, %id, attempt, "told the app backend"),
+            TellOutcome::Delivered => {
+                tracing::info!(%customer, event = label, %id, attempt, "told the app backend");
+            }
             TellOutcome::Later(at, why) => {
                 tracing::warn!(%customer, event = label, %id, attempt, %why, again_at = %at, "the app backend was not told yet");
             }
@@ -246,7 +294,9 @@ impl Worker {
                 self.metrics.leases_lost.inc();
             }
             // The lease ends by itself; the receiver then sees the same id again.
-            Err(error) => tracing::error!(%customer, %id, %error, "the outcome of a notification could not be stored"),
+            Err(error) => {
+                tracing::error!(%customer, %id, %error, "the outcome of a notification could not be stored");
+            }
         }
     }
 }

@@ -16,7 +16,9 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::house::{API_KEY, CLIENT, Ear, TOKEN, application, client, environment, spawn, start_sim, submissions_in};
+use crate::house::{
+    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, spawn, start_sim, submissions_in,
+};
 
 /// Kills in an ordinary run.
 const KILLS: u32 = 50;
@@ -49,7 +51,7 @@ impl Ground {
         let (public, admin) = ports();
         let ear = Ear::default();
         let ear_address = ear.listen().await;
-        let sim = start_sim(public).await;
+        let sim = start_sim(public);
         let mut env = environment(&sim.base_url(), ear_address, &folder.join("reinstate.db"));
         for (key, value) in [
             ("PUBLIC__LISTEN", public.to_string()),
@@ -61,7 +63,13 @@ impl Ground {
         ] {
             env.insert(format!("REINSTATE__{key}"), value);
         }
-        Self { http: client(), sim, ear, admin, env }
+        Self {
+            http: client(),
+            sim,
+            ear,
+            admin,
+            env,
+        }
     }
 
     fn start(&self) -> Child {
@@ -75,8 +83,17 @@ impl Ground {
             .unwrap()
     }
 
-    async fn api(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<(u16, Value)> {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(TOKEN);
+    async fn api(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Option<(u16, Value)> {
+        let mut request = self
+            .http
+            .request(method, format!("http://{}{path}", self.admin))
+            .bearer_auth(TOKEN);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -101,7 +118,9 @@ impl Ground {
     }
 
     async fn state(&self, id: &str) -> Option<String> {
-        let (_, case) = self.api(Method::GET, &format!("/v1/customers/{id}"), None, None).await?;
+        let (_, case) = self
+            .api(Method::GET, &format!("/v1/customers/{id}"), None, None)
+            .await?;
         case["state"].as_str().map(str::to_owned)
     }
 
@@ -109,21 +128,53 @@ impl Ground {
     async fn journey(&self, number: usize) -> String {
         let name = format!("Ana{number}");
         let path = format!("{}/api/v4/client/{CLIENT}/customer", self.sim.base_url());
-        let answer = self.http.post(path).header("x-api-key", API_KEY).json(&application(&name)).send().await.unwrap();
-        let id = answer.json::<Value>().await.unwrap()["customerHashId"].as_str().unwrap().to_owned();
+        let answer = self
+            .http
+            .post(path)
+            .header("x-api-key", API_KEY)
+            .json(&application(&name))
+            .send()
+            .await
+            .unwrap();
+        let id = answer.json::<Value>().await.unwrap()["customerHashId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let path = format!("/v1/customers/{id}/application");
-        self.insist(Method::PUT, &path, "application", &application(&name), 200).await;
+        self.insist(Method::PUT, &path, "application", &application(&name), 200)
+            .await;
         let transition = format!("{}/__sim/customers/{id}/transition", self.sim.base_url());
-        self.http.post(transition).json(&json!({ "complianceStatus": "REJECT" })).send().await.unwrap();
+        self.http
+            .post(transition)
+            .json(&json!({ "complianceStatus": "REJECT" }))
+            .send()
+            .await
+            .unwrap();
         // A callback that met a dead service is lost; Nium does not call again. An operator would find it by the sweep;
         // here somebody at Nium calls once more.
-        while self.state(&id).await.is_none_or(|state| state != "awaiting_correction") {
+        while self
+            .state(&id)
+            .await
+            .is_none_or(|state| state != "awaiting_correction")
+        {
             let callback = format!("{}/__sim/callbacks", self.sim.base_url());
-            self.http.post(callback).json(&json!({ "customerHashId": id })).send().await.unwrap();
+            self.http
+                .post(callback)
+                .json(&json!({ "customerHashId": id }))
+                .send()
+                .await
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let correction = json!({ "fields": { "firstName": format!("{name} Maria") } });
-        self.insist(Method::POST, &format!("/v1/customers/{id}/corrections"), "correction", &correction, 202).await;
+        self.insist(
+            Method::POST,
+            &format!("/v1/customers/{id}/corrections"),
+            "correction",
+            &correction,
+            202,
+        )
+        .await;
         while self.state(&id).await.is_none_or(|state| state != "reinstated") {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -140,7 +191,13 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     let folder = tempfile::tempdir().unwrap();
     let ground = std::sync::Arc::new(Ground::new(folder.path()).await);
     // Nium's seconds lie a little behind ours, so that a submission need not wait for the rejection's second to pass.
-    ground.http.post(format!("{}/__sim/clock", ground.sim.base_url())).json(&json!({ "advanceMs": -4_000 })).send().await.unwrap();
+    ground
+        .http
+        .post(format!("{}/__sim/clock", ground.sim.base_url()))
+        .json(&json!({ "advanceMs": -4_000 }))
+        .send()
+        .await
+        .unwrap();
 
     let mut service = ground.start();
     let mut journeys = tokio::task::JoinSet::new();
@@ -159,7 +216,9 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
             ids.insert(done.unwrap());
         }
     }
-    let rest = tokio::time::timeout(PATIENCE, journeys.join_all()).await.expect("everybody comes back in time");
+    let rest = tokio::time::timeout(PATIENCE, journeys.join_all())
+        .await
+        .expect("everybody comes back in time");
     ids.extend(rest);
     let journal = serde_json::to_value(ground.sim.journal()).unwrap();
     for id in &ids {
@@ -186,9 +245,16 @@ async fn every_acknowledged_callback_is_on_file(ground: &Ground, journal: &Value
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/callbacks?limit=200{cursor}");
-        let (_, page) = ground.api(Method::GET, &path, None, None).await.expect("the service answers");
+        let (_, page) = ground
+            .api(Method::GET, &path, None, None)
+            .await
+            .expect("the service answers");
         let items = page["items"].as_array().unwrap();
-        on_file.extend(items.iter().filter_map(|item| item["requestId"].as_str().map(str::to_owned)));
+        on_file.extend(
+            items
+                .iter()
+                .filter_map(|item| item["requestId"].as_str().map(str::to_owned)),
+        );
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
@@ -200,13 +266,24 @@ async fn every_acknowledged_callback_is_on_file(ground: &Ground, journal: &Value
 
 /// A receiver may see an id again (its answer was lost); two ids for one event would be a second telling.
 async fn every_event_was_told_once(ground: &Ground, ids: &BTreeSet<String>, seed: u64) {
-    let wanted = ["customer.rejected", "customer.correction_requested", "customer.correction_received", "customer.submitted", "customer.reinstated"];
+    let wanted = [
+        "customer.rejected",
+        "customer.correction_requested",
+        "customer.correction_received",
+        "customer.submitted",
+        "customer.reinstated",
+    ];
     let told_ids = |id: &str, event: &str| -> BTreeSet<String> {
         let told = ground.ear.all().into_iter();
-        told.filter(|told| told.body["data"]["customerHashId"] == id && told.body["type"] == event).map(|told| told.id).collect()
+        told.filter(|told| told.body["data"]["customerHashId"] == id && told.body["type"] == event)
+            .map(|told| told.id)
+            .collect()
     };
     let begun = std::time::Instant::now();
-    while !ids.iter().all(|id| !told_ids(id, "customer.reinstated").is_empty()) {
+    while !ids
+        .iter()
+        .all(|id| !told_ids(id, "customer.reinstated").is_empty())
+    {
         assert!(begun.elapsed() < PATIENCE, "seed {seed}: not everybody was told");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -215,7 +292,10 @@ async fn every_event_was_told_once(ground: &Ground, ids: &BTreeSet<String>, seed
             let told = told_ids(id, event);
             // A submission that was found out by a look may reach its end without the step in between.
             let least = usize::from(event != "customer.submitted");
-            assert!((least..=1).contains(&told.len()), "seed {seed}: {event} of {id} was told as {told:?}");
+            assert!(
+                (least..=1).contains(&told.len()),
+                "seed {seed}: {event} of {id} was told as {told:?}"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use super::sink::Sink;
@@ -46,7 +46,13 @@ impl World {
         let sink_address = serve_sink(&sink).await?;
         let callback = format!("http://{public}/callback/compliance?customerHashId=%s");
         let sandbox = Command::new(std::env::current_exe()?)
-            .args(["sandbox", "--listen", &nium.to_string(), "--callback-url", &callback])
+            .args([
+                "sandbox",
+                "--listen",
+                &nium.to_string(),
+                "--callback-url",
+                &callback,
+            ])
             .args(["--client-hash-id", CLIENT, "--api-key", API_KEY])
             .stdout(Stdio::null())
             .stderr(log_file(&folder, "sandbox.log")?)
@@ -58,7 +64,10 @@ impl World {
             ("REINSTATE__PUBLIC__DRAIN_SECONDS", "0".to_owned()),
             ("REINSTATE__ADMIN__LISTEN", admin.to_string()),
             ("REINSTATE__ADMIN__BOOTSTRAP_TOKEN", token.clone()),
-            ("REINSTATE__STORE__URL", format!("sqlite:{}", folder.join("reinstate.db").display())),
+            (
+                "REINSTATE__STORE__URL",
+                format!("sqlite:{}", folder.join("reinstate.db").display()),
+            ),
             ("REINSTATE__NIUM__BASE_URL", format!("http://{nium}")),
             ("REINSTATE__NIUM__CLIENT_HASH_ID", CLIENT.to_owned()),
             ("REINSTATE__NIUM__API_KEY", API_KEY.to_owned()),
@@ -66,12 +75,19 @@ impl World {
             ("REINSTATE__NIUM__SETTLE_MS", "1000".to_owned()),
             ("REINSTATE__NIUM__REQUESTS_PER_SECOND", "50".to_owned()),
             ("REINSTATE__NIUM__BURST", "50".to_owned()),
-            ("REINSTATE__NOTIFY__WEBHOOK__URL", format!("http://{sink_address}/webhook")),
+            (
+                "REINSTATE__NOTIFY__WEBHOOK__URL",
+                format!("http://{sink_address}/webhook"),
+            ),
             ("REINSTATE__NOTIFY__WEBHOOK__SECRETS", format!("whsec_{secret}")),
             ("REINSTATE__NOTIFY__WEBHOOK__ALLOW_PRIVATE", "true".to_owned()),
             ("REINSTATE__PRIVACY__MASTER_KEYS", format!("demo:{master_key}")),
         ];
-        let client = Client::builder().timeout(PATIENCE).no_proxy().tls_certs_only([]).build()?;
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            .no_proxy()
+            .tls_certs_only([])
+            .build()?;
         let mut world = Self {
             client,
             sink,
@@ -84,7 +100,10 @@ impl World {
             _sandbox: sandbox,
             service: None,
         };
-        world.wait_for(&format!("http://{nium}/__sim/")).await.context("the pretend Nium did not start")?;
+        world
+            .wait_for(&format!("http://{nium}/__sim/"))
+            .await
+            .context("the pretend Nium did not start")?;
         world.start_service().await?;
         Ok(world)
     }
@@ -92,7 +111,8 @@ impl World {
     /// Starts the service, again if need be, and waits until it is ready. Gives how long that took.
     pub(super) async fn start_service(&mut self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        let inherited = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("REINSTATE__"));
+        let inherited =
+            std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("REINSTATE__"));
         let child = Command::new(std::env::current_exe()?)
             .env_clear()
             .envs(inherited)
@@ -107,7 +127,9 @@ impl World {
             .spawn()
             .context("starting the service")?;
         self.service = Some(child);
-        self.wait_for(&format!("http://{}/readyz", self.public)).await.context("the service did not become ready")?;
+        self.wait_for(&format!("http://{}/readyz", self.public))
+            .await
+            .context("the service did not become ready")?;
         Ok(begun.elapsed())
     }
 
@@ -120,19 +142,33 @@ impl World {
     }
 
     /// A request to the service's API.
-    pub(super) async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
+    pub(super) async fn api(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
         let url = format!("http://{}{path}", self.admin);
         self.ask(method, &url, body).await
     }
 
     /// A request to the pretend Nium.
-    pub(super) async fn nium(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
+    pub(super) async fn nium(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
         let url = format!("{}{path}", self.nium);
         self.ask(method, &url, body).await
     }
 
     async fn ask(&self, method: Method, url: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
-        let mut request = self.client.request(method, url).bearer_auth(&self.token).header("x-api-key", API_KEY);
+        let mut request = self
+            .client
+            .request(method, url)
+            .bearer_auth(&self.token)
+            .header("x-api-key", API_KEY);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -143,20 +179,44 @@ impl World {
 
     /// Onboards a customer at Nium as the app backend would, and puts the application on file with us.
     pub(super) async fn onboard(&self, application: &Value) -> anyhow::Result<String> {
-        let (status, answer) =
-            self.nium(Method::POST, &format!("/api/v4/client/{CLIENT}/customer"), Some(application)).await?;
-        ensure!(status == 200, "Nium refused the application with {status}: {answer}");
-        let id = answer["customerHashId"].as_str().context("Nium gave no customerHashId")?.to_owned();
-        let (status, answer) =
-            self.api(Method::PUT, &format!("/v1/customers/{id}/application"), Some(application)).await?;
+        let (status, answer) = self
+            .nium(
+                Method::POST,
+                &format!("/api/v4/client/{CLIENT}/customer"),
+                Some(application),
+            )
+            .await?;
+        ensure!(
+            status == 200,
+            "Nium refused the application with {status}: {answer}"
+        );
+        let id = text(&answer, "/customerHashId")
+            .context("Nium gave no customerHashId")?
+            .to_owned();
+        let (status, answer) = self
+            .api(
+                Method::PUT,
+                &format!("/v1/customers/{id}/application"),
+                Some(application),
+            )
+            .await?;
         ensure!(status == 200, "the application was not kept: {status} {answer}");
         Ok(id)
     }
 
     /// Lets Nium's compliance decide.
     pub(super) async fn nium_decides(&self, id: &str, decision: &Value) -> anyhow::Result<()> {
-        let (status, answer) = self.nium(Method::POST, &format!("/__sim/customers/{id}/transition"), Some(decision)).await?;
-        ensure!(status < 300, "the pretend Nium refused the transition: {status} {answer}");
+        let (status, answer) = self
+            .nium(
+                Method::POST,
+                &format!("/__sim/customers/{id}/transition"),
+                Some(decision),
+            )
+            .await?;
+        ensure!(
+            status < 300,
+            "the pretend Nium refused the transition: {status} {answer}"
+        );
         Ok(())
     }
 
@@ -164,11 +224,19 @@ impl World {
     pub(super) async fn journal(&self, id: &str) -> anyhow::Result<Vec<Value>> {
         let (_, journal) = self.nium(Method::GET, "/__sim/journal", None).await?;
         let entries = journal.as_array().context("the journal is a list")?;
-        Ok(entries.iter().filter(|entry| entry["customerHashId"] == json!(id)).cloned().collect())
+        Ok(entries
+            .iter()
+            .filter(|entry| text(entry, "/customerHashId") == Some(id))
+            .cloned()
+            .collect())
     }
 
     /// Waits until `is_it` finds what it looks for in the journal of one customer.
-    pub(super) async fn journal_shows(&self, id: &str, is_it: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    pub(super) async fn journal_shows(
+        &self,
+        id: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if let Some(entry) = self.journal(id).await?.into_iter().find(&is_it) {
@@ -184,8 +252,10 @@ impl World {
         let begun = Instant::now();
         let mut last = Value::Null;
         while begun.elapsed() < PATIENCE {
-            let (status, customer) = self.api(Method::GET, &format!("/v1/customers/{id}"), None).await?;
-            if status == 200 && customer["state"] == json!(state) {
+            let (status, customer) = self
+                .api(Method::GET, &format!("/v1/customers/{id}"), None)
+                .await?;
+            if status == 200 && text(&customer, "/state") == Some(state) {
                 return Ok(customer);
             }
             last = customer;
@@ -199,7 +269,9 @@ impl World {
         loop {
             match self.client.get(url).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(_) | Err(_) if begun.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(10)).await,
+                Ok(_) | Err(_) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 Ok(answer) => anyhow::bail!("it answers {}", answer.status()),
                 Err(error) => return Err(error.into()),
             }
@@ -221,11 +293,19 @@ impl Drop for World {
     }
 }
 
+/// A text inside a JSON value, by its pointer.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
 async fn serve_sink(sink: &Sink) -> anyhow::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let router = sink.router();
-    #[expect(clippy::disallowed_methods, reason = "the sink lives as long as the demo; nothing is lost with it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the sink lives as long as the demo; nothing is lost with it"
+    )]
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(address)
 }
@@ -242,7 +322,11 @@ fn free_ports() -> anyhow::Result<[SocketAddr; 3]> {
 }
 
 fn log_file(folder: &Path, name: &str) -> anyhow::Result<Stdio> {
-    Ok(File::options().create(true).append(true).open(folder.join(name))?.into())
+    Ok(File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(name))?
+        .into())
 }
 
 fn random(bytes: usize) -> anyhow::Result<String> {

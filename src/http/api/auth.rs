@@ -90,7 +90,9 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(token) = bearer(&request) else { return unauthenticated() };
+    let Some(token) = bearer(&request) else {
+        return unauthenticated();
+    };
     let known = match who(&state.ops.store, state.bootstrap_hash.as_ref(), token).await {
         Ok(known) => known,
         Err(error) => {
@@ -100,7 +102,9 @@ pub(super) async fn guard(
                 .into_response();
         }
     };
-    let Some((role, name)) = known else { return unauthenticated() };
+    let Some((role, name)) = known else {
+        return unauthenticated();
+    };
     if !role.may(need) {
         return Problem::new(StatusCode::FORBIDDEN, "role_not_allowed")
             .detail(format!("The role of this token is {}.", role.as_str()))
@@ -112,9 +116,15 @@ pub(super) async fn guard(
 }
 
 fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = request
+        .headers()
+        .get(AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX)
+        .then_some(token)
 }
 
 async fn who(
@@ -136,6 +146,8 @@ fn unauthenticated() -> Response {
     let problem = Problem::new(StatusCode::UNAUTHORIZED, "token_missing_or_unknown")
         .hint("Send `Authorization: Bearer <token>`; `reinstate token create` makes a token.");
     let mut response = problem.into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
     response
 }

@@ -22,7 +22,8 @@ const LIMIT_DEFAULT: usize = 50;
 /// The customer in the path.
 pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {
     CustomerHashId::parse(text).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "customer_hash_id_malformed").hint("The id is a UUID with hyphens.")
+        Problem::new(StatusCode::BAD_REQUEST, "customer_hash_id_malformed")
+            .hint("The id is a UUID with hyphens.")
     })
 }
 
@@ -31,7 +32,11 @@ pub(super) fn json(body: &Bytes) -> Result<Value, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         // The position is worth telling; the message may quote what was sent.
         Problem::new(StatusCode::BAD_REQUEST, "body_not_json")
-            .detail(format!("The body is not readable JSON: line {}, column {}.", error.line(), error.column()))
+            .detail(format!(
+                "The body is not readable JSON: line {}, column {}.",
+                error.line(),
+                error.column()
+            ))
             .hint("Send one JSON object with content-type application/json.")
     })
 }
@@ -43,8 +48,13 @@ pub(super) fn once(
     route: &str,
     customer: CustomerHashId,
 ) -> Result<Option<Once>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     let key = key.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_malformed")
             .hint("Send 1 to 255 visible ASCII characters; a UUID is a good key.")
@@ -61,7 +71,8 @@ impl Params {
     /// Reads the query of a request that may have these parameters.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_parameter").hint("The query cannot be read; encode it as a form.")
+            Problem::new(StatusCode::BAD_REQUEST, "bad_parameter")
+                .hint("The query cannot be read; encode it as a form.")
         })?;
         for (place, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
@@ -77,12 +88,17 @@ impl Params {
 
     /// One parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// `limit`: 1 to 200, 50 if it is not given.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
-        let Some(text) = self.get("limit") else { return Ok(LIMIT_DEFAULT) };
+        let Some(text) = self.get("limit") else {
+            return Ok(LIMIT_DEFAULT);
+        };
         text.parse()
             .ok()
             .filter(|limit| (1..=LIMIT_MAX).contains(limit))
@@ -91,7 +107,9 @@ impl Params {
 
     /// `cursor`, as an answer gave it.
     pub(super) fn cursor(&self) -> Result<Option<Vec<u8>>, Problem> {
-        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let Some(text) = self.get("cursor") else {
+            return Ok(None);
+        };
         let bytes = URL_SAFE_NO_PAD.decode(text);
         bytes.map(Some).map_err(|_| bad_cursor())
     }
@@ -104,7 +122,10 @@ pub(super) fn cursor_of(bytes: &[u8]) -> String {
 
 /// What is said about a cursor that no answer gave.
 pub(super) fn bad_cursor() -> Problem {
-    bad_parameter("cursor", "is not one; use `next` of the page before, unchanged".to_owned())
+    bad_parameter(
+        "cursor",
+        "is not one; use `next` of the page before, unchanged".to_owned(),
+    )
 }
 
 /// What is said about a parameter.

@@ -26,7 +26,9 @@ pub(super) fn correct(
         return Ok(Acceptance::Replay(first));
     }
     let customer = submission.customer;
-    let Some((case, _)) = case(connection, customer)? else { return Ok(Acceptance::NoOffer(None)) };
+    let Some((case, _)) = case(connection, customer)? else {
+        return Ok(Acceptance::NoOffer(None));
+    };
     if open_submission(connection, customer)? || matches!(case.state, CaseState::Submitting { .. }) {
         return Ok(Acceptance::UnderWay);
     }
@@ -37,11 +39,27 @@ pub(super) fn correct(
     if case.version != submission.version {
         return Ok(Acceptance::Moved);
     }
-    put_effect(connection, customer, &submission.key, ("nium", "submit"), Some(&submission.sealed), now)?;
+    put_effect(
+        connection,
+        customer,
+        &submission.key,
+        ("nium", "submit"),
+        Some(&submission.sealed),
+        now,
+    )?;
     let detail = serde_json::json!({
         "correctionId": submission.correction_id, "effectId": submission.key, "fields": submission.fields,
     });
-    put_history(connection, customer, case.version, &HistoryLine { what: "correction_handed_in", detail }, now)?;
+    put_history(
+        connection,
+        customer,
+        case.version,
+        &HistoryLine {
+            what: "correction_handed_in",
+            detail,
+        },
+        now,
+    )?;
     if let Some(remember) = &submission.remember {
         put_first_answer(connection, customer, remember, now)?;
     }
@@ -65,14 +83,25 @@ pub(super) fn word(
     by: &str,
     now: Timestamp,
 ) -> Result<Option<EffectKey>, StoreError> {
-    let Some((case, _)) = case(connection, customer)? else { return Ok(None) };
+    let Some((case, _)) = case(connection, customer)? else {
+        return Ok(None);
+    };
     let nth: i64 = connection
         .prepare_cached("SELECT count(*) FROM effect WHERE customer = ?1 AND lane = 'officer'")?
         .query_row(params![customer.as_bytes()], |row| row.get(0))?;
     let key = EffectKey::new(customer, case.version, &format!("o{nth}"));
     put_effect(connection, customer, &key, ("officer", word.as_str()), None, now)?;
     let detail = serde_json::json!({ "word": word.as_str(), "by": by, "effectId": key });
-    put_history(connection, customer, case.version, &HistoryLine { what: "officer", detail }, now)?;
+    put_history(
+        connection,
+        customer,
+        case.version,
+        &HistoryLine {
+            what: "officer",
+            detail,
+        },
+        now,
+    )?;
     make_due(connection, customer, now)?;
     Ok(Some(key))
 }
@@ -90,7 +119,14 @@ fn put_effect(
             "INSERT INTO effect (key, customer, lane, kind, status, created_at, sealed)
              VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6)",
         )?
-        .execute(params![key.as_str(), customer.as_bytes(), lane, kind, ms(now), sealed])?;
+        .execute(params![
+            key.as_str(),
+            customer.as_bytes(),
+            lane,
+            kind,
+            ms(now),
+            sealed
+        ])?;
     Ok(())
 }
 
@@ -121,16 +157,32 @@ pub(super) fn keep_application(
         put_first_answer(connection, customer, remember, now)?;
     }
     put_application(connection, customer, sealed, now)?;
-    put_history(connection, customer, 0, &HistoryLine { what: "application_kept", detail: serde_json::json!({}) }, now)?;
+    put_history(
+        connection,
+        customer,
+        0,
+        &HistoryLine {
+            what: "application_kept",
+            detail: serde_json::json!({}),
+        },
+        now,
+    )?;
     Ok(None)
 }
 
 /// The stored first answer under this key.
-pub(super) fn first_answer(connection: &Connection, key: &[u8; 32]) -> Result<Option<FirstAnswer>, StoreError> {
+pub(super) fn first_answer(
+    connection: &Connection,
+    key: &[u8; 32],
+) -> Result<Option<FirstAnswer>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT body_mark, status, sealed FROM idempotency WHERE key = ?1")?
         .query_row(params![key], |row| {
-            Ok(FirstAnswer { body_mark: row.get(0)?, status: row.get(1)?, sealed: row.get(2)? })
+            Ok(FirstAnswer {
+                body_mark: row.get(0)?,
+                status: row.get(1)?,
+                sealed: row.get(2)?,
+            })
         })
         .optional()?)
 }
@@ -151,7 +203,11 @@ fn put_first_answer(
 }
 
 /// Law: old first answers go in small steps, so that nobody waits for them.
-pub(super) fn drop_first_answers(connection: &Connection, before: Timestamp, most: usize) -> Result<usize, StoreError> {
+pub(super) fn drop_first_answers(
+    connection: &Connection,
+    before: Timestamp,
+    most: usize,
+) -> Result<usize, StoreError> {
     Ok(connection
         .prepare_cached(
             "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE stored_at < ?1 LIMIT ?2)",
@@ -167,7 +223,9 @@ pub(super) fn keep_data_key(
     now: Timestamp,
 ) -> Result<Vec<u8>, StoreError> {
     connection
-        .prepare_cached("INSERT INTO data_key (customer, wrapped, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO data_key (customer, wrapped, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
         .execute(params![customer.as_bytes(), wrapped, ms(now)])?;
     Ok(connection
         .prepare_cached("SELECT wrapped FROM data_key WHERE customer = ?1")?
@@ -175,10 +233,20 @@ pub(super) fn keep_data_key(
 }
 
 /// Law: a token is stored as its hash.
-pub(super) fn put_token(connection: &Connection, token: &TokenRow, hash: &[u8; 32]) -> Result<(), StoreError> {
+pub(super) fn put_token(
+    connection: &Connection,
+    token: &TokenRow,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO token (id, hash, role, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![token.id, hash, token.role, token.name, ms(token.created_at)])?;
+        .execute(params![
+            token.id,
+            hash,
+            token.role,
+            token.name,
+            ms(token.created_at)
+        ])?;
     Ok(())
 }
 

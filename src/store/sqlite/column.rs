@@ -52,17 +52,26 @@ pub(super) fn case_of(row: &Row<'_>) -> Result<Case, StoreError> {
 /// What happens next, from the columns after those of [`case_of`].
 pub(super) fn next_of(row: &Row<'_>) -> Result<Option<Next>, StoreError> {
     let (what, at): (Option<String>, Option<i64>) = (row.get(6)?, row.get(7)?);
-    let (Some(what), Some(at)) = (what, at) else { return Ok(None) };
+    let (Some(what), Some(at)) = (what, at) else {
+        return Ok(None);
+    };
     let what = match what.as_str() {
         "look" => NextWhat::Look,
         "submit" => NextWhat::Submit,
         "deadline" => NextWhat::Deadline,
         other => return Err(corrupt("cases", other, "what happens next is not known")),
     };
-    Ok(Some(Next { what, at: timestamp(at)? }))
+    Ok(Some(Next {
+        what,
+        at: timestamp(at)?,
+    }))
 }
 
 /// A row that cannot be believed.
 pub(super) fn corrupt(table: &'static str, row: &str, why: &str) -> StoreError {
-    StoreError::Corrupt { table, row: row.to_owned(), why: why.to_owned() }
+    StoreError::Corrupt {
+        table,
+        row: row.to_owned(),
+        why: why.to_owned(),
+    }
 }

@@ -27,7 +27,11 @@ const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?
          due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
 
 /// Appends one nudge by the statement prepared from [`APPEND`].
-pub(super) fn append(statement: &mut CachedStatement<'_>, nudge: &Nudge, at_ms: i64) -> rusqlite::Result<usize> {
+pub(super) fn append(
+    statement: &mut CachedStatement<'_>,
+    nudge: &Nudge,
+    at_ms: i64,
+) -> rusqlite::Result<usize> {
     statement.execute(params![
         at_ms,
         nudge.customer.as_ref().map(CustomerHashId::as_bytes),
@@ -70,17 +74,26 @@ impl Fold {
     /// Starts where the last fold ended.
     pub(super) fn resume(connection: &Connection) -> Result<Self, StoreError> {
         let cursor = connection
-            .query_row("SELECT position FROM cursor WHERE name = 'fold'", [], |row| row.get(0))
+            .query_row("SELECT position FROM cursor WHERE name = 'fold'", [], |row| {
+                row.get(0)
+            })
             .optional()?
             .unwrap_or(0);
         Ok(Self { cursor })
     }
 
     /// Folds at most `rows_max` rows in one transaction.
-    pub(super) fn bite(&mut self, connection: &mut Connection, rows_max: usize) -> Result<Folded, StoreError> {
+    pub(super) fn bite(
+        &mut self,
+        connection: &mut Connection,
+        rows_max: usize,
+    ) -> Result<Folded, StoreError> {
         let rows = self.read(connection, rows_max)?;
         let Some(last) = rows.last().map(|row| row.id) else {
-            return Ok(Folded { rows: 0, made_due: false });
+            return Ok(Folded {
+                rows: 0,
+                made_due: false,
+            });
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut made_due = false;
@@ -88,7 +101,14 @@ impl Fold {
             let mut deliver = transaction.prepare_cached(DELIVER)?;
             let mut nudge = transaction.prepare_cached(NUDGE)?;
             for row in &rows {
-                deliver.execute(params![row.id, row.customer, row.request_id, row.source, row.template, row.at])?;
+                deliver.execute(params![
+                    row.id,
+                    row.customer,
+                    row.request_id,
+                    row.source,
+                    row.template,
+                    row.at
+                ])?;
                 if row.looks && row.customer.is_some() {
                     nudge.execute(params![row.customer, row.at])?;
                     made_due = true;
@@ -100,7 +120,10 @@ impl Fold {
         }
         transaction.commit()?;
         self.cursor = last;
-        Ok(Folded { rows: rows.len(), made_due })
+        Ok(Folded {
+            rows: rows.len(),
+            made_due,
+        })
     }
 
     fn read(&self, connection: &Connection, rows_max: usize) -> Result<Vec<LogRow>, StoreError> {

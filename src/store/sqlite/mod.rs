@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use self::writer::Writer;
 use super::error::StoreError;
 use super::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease, NewSubmission,
-    Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
+    NewSubmission, Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -64,7 +64,10 @@ impl Sqlite {
     /// Opens `path`, creating it and its folders, and brings it to this release's schema.
     pub(super) fn open(path: &Path, used: Use, wake: Wake) -> Result<Self, StoreError> {
         if rusqlite::version_number() < SQLITE_LEAST {
-            return Err(StoreError::Unavailable(format!("SQLite {} is too old", rusqlite::version())));
+            return Err(StoreError::Unavailable(format!(
+                "SQLite {} is too old",
+                rusqlite::version()
+            )));
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
@@ -76,13 +79,18 @@ impl Sqlite {
         let mut connection = Connection::open(path)?;
         prepare(&connection)?;
         migrate::sqlite(&mut connection)?;
-        let readers = (0..READERS).map(|_| read_only(path)).collect::<Result<Vec<_>, _>>()?;
+        let readers = (0..READERS)
+            .map(|_| read_only(path))
+            .collect::<Result<Vec<_>, _>>()?;
         let (stop_checkpoints, stopped) = sync_channel(1);
         let checkpoints = checkpoint_by_the_side(read_write(path)?, stopped)?;
         let (writer, thread) = Writer::start(connection, wake)?;
         Ok(Self {
             writer,
-            readers: Arc::new(Readers { idle: Mutex::new(readers), seats: Semaphore::new(READERS) }),
+            readers: Arc::new(Readers {
+                idle: Mutex::new(readers),
+                seats: Semaphore::new(READERS),
+            }),
             threads: Mutex::new(vec![thread, checkpoints]),
             stop_checkpoints,
             _owner: owner,
@@ -93,20 +101,38 @@ impl Sqlite {
         self.writer.record(nudge, column::ms(now)).await
     }
 
-    pub(super) async fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Result<Vec<Claimed>, StoreError> {
-        self.writer.run(move |connection| work::claim(connection, now, until, most)).await
+    pub(super) async fn claim(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.writer
+            .run(move |connection| work::claim(connection, now, until, most))
+            .await
     }
 
-    pub(super) async fn commit(&self, lease: Lease, commit: Commit, now: Timestamp) -> Result<Finished, StoreError> {
-        self.writer.run(move |connection| work::commit(connection, &lease, &commit, now)).await
+    pub(super) async fn commit(
+        &self,
+        lease: Lease,
+        commit: Commit,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        self.writer
+            .run(move |connection| work::commit(connection, &lease, &commit, now))
+            .await
     }
 
     pub(super) async fn forget(&self, lease: Lease, now: Timestamp) -> Result<Finished, StoreError> {
-        self.writer.run(move |connection| work::forget(connection, &lease, now)).await
+        self.writer
+            .run(move |connection| work::forget(connection, &lease, now))
+            .await
     }
 
     pub(super) async fn release_the_dead(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.writer.run(move |connection| work::release_the_dead(connection, now)).await
+        self.writer
+            .run(move |connection| work::release_the_dead(connection, now))
+            .await
     }
 
     pub(super) async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -119,7 +145,9 @@ impl Sqlite {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<TellLease>, StoreError> {
-        self.writer.run(move |connection| tells::claim(connection, now, until, most)).await
+        self.writer
+            .run(move |connection| tells::claim(connection, now, until, most))
+            .await
     }
 
     pub(super) async fn finish_tell(
@@ -128,11 +156,19 @@ impl Sqlite {
         outcome: TellOutcome,
         now: Timestamp,
     ) -> Result<Finished, StoreError> {
-        self.writer.run(move |connection| tells::finish(connection, &lease, &outcome, now)).await
+        self.writer
+            .run(move |connection| tells::finish(connection, &lease, &outcome, now))
+            .await
     }
 
-    pub(super) async fn correct(&self, submission: NewSubmission, now: Timestamp) -> Result<Acceptance, StoreError> {
-        self.writer.run(move |connection| ask::correct(connection, &submission, now)).await
+    pub(super) async fn correct(
+        &self,
+        submission: NewSubmission,
+        now: Timestamp,
+    ) -> Result<Acceptance, StoreError> {
+        self.writer
+            .run(move |connection| ask::correct(connection, &submission, now))
+            .await
     }
 
     pub(super) async fn word(
@@ -142,7 +178,9 @@ impl Sqlite {
         by: String,
         now: Timestamp,
     ) -> Result<Option<EffectKey>, StoreError> {
-        self.writer.run(move |connection| ask::word(connection, customer, word, &by, now)).await
+        self.writer
+            .run(move |connection| ask::word(connection, customer, word, &by, now))
+            .await
     }
 
     pub(super) async fn keep_application(
@@ -153,7 +191,9 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<Option<FirstAnswer>, StoreError> {
         self.writer
-            .run(move |connection| ask::keep_application(connection, customer, &sealed, remember.as_ref(), now))
+            .run(move |connection| {
+                ask::keep_application(connection, customer, &sealed, remember.as_ref(), now)
+            })
             .await
     }
 
@@ -163,19 +203,31 @@ impl Sqlite {
         wrapped: Vec<u8>,
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
-        self.writer.run(move |connection| ask::keep_data_key(connection, customer, &wrapped, now)).await
+        self.writer
+            .run(move |connection| ask::keep_data_key(connection, customer, &wrapped, now))
+            .await
     }
 
-    pub(super) async fn drop_first_answers(&self, before: Timestamp, most: usize) -> Result<usize, StoreError> {
-        self.writer.run(move |connection| ask::drop_first_answers(connection, before, most)).await
+    pub(super) async fn drop_first_answers(
+        &self,
+        before: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        self.writer
+            .run(move |connection| ask::drop_first_answers(connection, before, most))
+            .await
     }
 
     pub(super) async fn put_token(&self, token: TokenRow, hash: [u8; 32]) -> Result<(), StoreError> {
-        self.writer.run(move |connection| ask::put_token(connection, &token, &hash)).await
+        self.writer
+            .run(move |connection| ask::put_token(connection, &token, &hash))
+            .await
     }
 
     pub(super) async fn revoke_token(&self, id: String, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer.run(move |connection| ask::revoke_token(connection, &id, now)).await
+        self.writer
+            .run(move |connection| ask::revoke_token(connection, &id, now))
+            .await
     }
 
     pub(super) async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
@@ -187,11 +239,13 @@ impl Sqlite {
     }
 
     pub(super) async fn first_answer(&self, key: [u8; 32]) -> Result<Option<FirstAnswer>, StoreError> {
-        self.read(move |connection| ask::first_answer(connection, &key)).await
+        self.read(move |connection| ask::first_answer(connection, &key))
+            .await
     }
 
     pub(super) async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_row(connection, customer)).await
+        self.read(move |connection| read::case_row(connection, customer))
+            .await
     }
 
     pub(super) async fn cases(
@@ -200,11 +254,17 @@ impl Sqlite {
         after: Option<CustomerHashId>,
         most: usize,
     ) -> Result<Vec<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most)).await
+        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most))
+            .await
     }
 
-    pub(super) async fn timeline(&self, customer: CustomerHashId, most: usize) -> Result<Vec<TimelineRow>, StoreError> {
-        self.read(move |connection| read::timeline(connection, customer, most)).await
+    pub(super) async fn timeline(
+        &self,
+        customer: CustomerHashId,
+        most: usize,
+    ) -> Result<Vec<TimelineRow>, StoreError> {
+        self.read(move |connection| read::timeline(connection, customer, most))
+            .await
     }
 
     pub(super) async fn callbacks(
@@ -213,7 +273,8 @@ impl Sqlite {
         before: Option<i64>,
         most: usize,
     ) -> Result<Vec<CallbackRow>, StoreError> {
-        self.read(move |connection| read::callbacks(connection, customer, before, most)).await
+        self.read(move |connection| read::callbacks(connection, customer, before, most))
+            .await
     }
 
     pub(super) async fn effect(&self, key: EffectKey) -> Result<Option<EffectRow>, StoreError> {
@@ -221,11 +282,13 @@ impl Sqlite {
     }
 
     pub(super) async fn data_key(&self, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |connection| read::data_key(connection, customer)).await
+        self.read(move |connection| read::data_key(connection, customer))
+            .await
     }
 
     pub(super) async fn application(&self, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |connection| read::application(connection, customer)).await
+        self.read(move |connection| read::application(connection, customer))
+            .await
     }
 
     pub(super) async fn gauges(&self, now: Timestamp) -> Result<Gauges, StoreError> {
@@ -246,9 +309,15 @@ impl Sqlite {
         let _seat = self.readers.seats.acquire().await.map_err(|_| closed())?;
         tokio::task::spawn_blocking(move || {
             let taken = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(connection) = taken else { return Err(closed()) };
+            let Some(connection) = taken else {
+                return Err(closed());
+            };
             let answer = query(&connection);
-            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
             answer
         })
         .await
@@ -286,7 +355,8 @@ fn own(path: &Path) -> Result<File, StoreError> {
         .append(true)
         .open(&lock_path)
         .map_err(|error| cannot(&lock_path, &error))?;
-    lock.try_lock().map_err(|_| StoreError::InUse(path.display().to_string()))?;
+    lock.try_lock()
+        .map_err(|_| StoreError::InUse(path.display().to_string()))?;
     Ok(lock)
 }
 

@@ -9,12 +9,16 @@ use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 
-const CASE_ROW: &str = "SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+const CASE_ROW: &str =
+    "SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
         s.looked_at, s.facts, s.sealed
      FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer";
 
 /// One case with what Nium said last.
-pub(super) fn case_row(connection: &Connection, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
+pub(super) fn case_row(
+    connection: &Connection,
+    customer: CustomerHashId,
+) -> Result<Option<CaseRow>, StoreError> {
     let mut read = connection.prepare_cached(&format!("{CASE_ROW} WHERE c.customer = ?1"))?;
     let mut rows = read.query(params![customer.as_bytes()])?;
     rows.next()?.map(case_row_of).transpose()
@@ -29,7 +33,11 @@ pub(super) fn case_rows(
 ) -> Result<Vec<CaseRow>, StoreError> {
     let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let wanted = if state.is_some() { "c.state = ?1" } else { "?1 IS NULL" };
+    let wanted = if state.is_some() {
+        "c.state = ?1"
+    } else {
+        "?1 IS NULL"
+    };
     let sql = format!("{CASE_ROW} WHERE {wanted} AND c.customer > ?2 ORDER BY c.customer LIMIT ?3");
     let mut read = connection.prepare_cached(&sql)?;
     let mut rows = read.query(params![state, after, limit])?;
@@ -47,11 +55,19 @@ fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
             let facts: String = row.get(9)?;
             let facts = serde_json::from_str(&facts)
                 .map_err(|error| corrupt("snapshot", &case.id.to_string(), &error.to_string()))?;
-            Some(KeptSnapshot { looked_at: timestamp(looked_at)?, facts, sealed: row.get(10)? })
+            Some(KeptSnapshot {
+                looked_at: timestamp(looked_at)?,
+                facts,
+                sealed: row.get(10)?,
+            })
         }
         None => None,
     };
-    Ok(CaseRow { next: next_of(row)?, case, snapshot })
+    Ok(CaseRow {
+        next: next_of(row)?,
+        case,
+        snapshot,
+    })
 }
 
 /// Everything that happened to one customer, newest last, at most the newest `most` lines.
@@ -82,7 +98,12 @@ pub(super) fn timeline(
             "source": callback.source, "requestId": callback.request_id, "template": callback.template,
             "deliveries": callback.deliveries,
         });
-        lines.push(TimelineRow { at: callback.received_at, what: "nudged".to_owned(), version: None, detail });
+        lines.push(TimelineRow {
+            at: callback.received_at,
+            what: "nudged".to_owned(),
+            version: None,
+            detail,
+        });
     }
     // Stable: lines of one moment keep the order they were written in, and the nudge stands before what it led to.
     lines.sort_by_key(|line| (line.at, line.what != "nudged"));
@@ -98,7 +119,11 @@ pub(super) fn callbacks(
     most: usize,
 ) -> Result<Vec<CallbackRow>, StoreError> {
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let wanted = if customer.is_some() { "customer = ?1" } else { "?1 IS NULL" };
+    let wanted = if customer.is_some() {
+        "customer = ?1"
+    } else {
+        "?1 IS NULL"
+    };
     let sql = format!(
         "SELECT id, customer, request_id, source, template, first_at, last_at, deliveries FROM callback
          WHERE {wanted} AND id < ?2 ORDER BY id DESC LIMIT ?3"
@@ -135,7 +160,8 @@ pub(super) fn effect(connection: &Connection, key: &EffectKey) -> Result<Option<
         customer: CustomerHashId::from_bytes(row.get(1)?),
         lane: row.get(2)?,
         kind: row.get(3)?,
-        status: EffectStatus::parse(&status).ok_or_else(|| corrupt("effect", key.as_str(), "its status is not known"))?,
+        status: EffectStatus::parse(&status)
+            .ok_or_else(|| corrupt("effect", key.as_str(), "its status is not known"))?,
         attempts: row.get(5)?,
         created_at: timestamp(row.get(6)?)?,
         ended_at: maybe_timestamp(row.get(7)?)?,
@@ -145,21 +171,41 @@ pub(super) fn effect(connection: &Connection, key: &EffectKey) -> Result<Option<
 }
 
 /// The wrapped data key of a customer.
-pub(super) fn data_key(connection: &Connection, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-    one(connection, "SELECT wrapped FROM data_key WHERE customer = ?1", customer)
+pub(super) fn data_key(
+    connection: &Connection,
+    customer: CustomerHashId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    one(
+        connection,
+        "SELECT wrapped FROM data_key WHERE customer = ?1",
+        customer,
+    )
 }
 
 /// The sealed application on file.
-pub(super) fn application(connection: &Connection, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-    one(connection, "SELECT sealed FROM application WHERE customer = ?1", customer)
+pub(super) fn application(
+    connection: &Connection,
+    customer: CustomerHashId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    one(
+        connection,
+        "SELECT sealed FROM application WHERE customer = ?1",
+        customer,
+    )
 }
 
 fn one(connection: &Connection, sql: &str, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(connection.prepare_cached(sql)?.query_row(params![customer.as_bytes()], |row| row.get(0)).optional()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row(params![customer.as_bytes()], |row| row.get(0))
+        .optional()?)
 }
 
 /// The role and name behind a token's hash, unless it was revoked.
-pub(super) fn token(connection: &Connection, hash: &[u8; 32]) -> Result<Option<(String, String)>, StoreError> {
+pub(super) fn token(
+    connection: &Connection,
+    hash: &[u8; 32],
+) -> Result<Option<(String, String)>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT role, name FROM token WHERE hash = ?1 AND revoked_at IS NULL")?
         .query_row(params![hash], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -169,7 +215,11 @@ pub(super) fn token(connection: &Connection, hash: &[u8; 32]) -> Result<Option<(
 /// Row counts and ages for the metrics.
 pub(super) fn gauges(connection: &Connection, now: Timestamp) -> Result<Gauges, StoreError> {
     let number = |sql: &str| -> Result<Option<i64>, StoreError> {
-        Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()?.flatten())
+        Ok(connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))
+            .optional()?
+            .flatten())
     };
     let grouped = |sql: &str| -> Result<Vec<(String, i64, Option<Timestamp>)>, StoreError> {
         let mut read = connection.prepare_cached(sql)?;

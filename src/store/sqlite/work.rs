@@ -9,7 +9,9 @@ use crate::domain::decision::{Next, OfficerWord};
 use crate::domain::effect::EffectStatus;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
-use crate::store::rows::{Claimed, Commit, EffectChange, Finished, HistoryLine, Lease, LookTrouble, OpenEffect, OpenKind};
+use crate::store::rows::{
+    Claimed, Commit, EffectChange, Finished, HistoryLine, Lease, LookTrouble, OpenEffect, OpenKind,
+};
 
 // differs: one writer at a time, so nothing has to be skipped or locked; the index gives the oldest due row at once.
 const DUE: &str = "SELECT customer, wanted, handled, epoch, failures, unreadable FROM head
@@ -62,16 +64,27 @@ fn head_of(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
         wanted: row.get(1)?,
         handled: row.get(2)?,
         epoch: row.get(3)?,
-        trouble: LookTrouble { failures: row.get(4)?, unreadable: row.get(5)? },
+        trouble: LookTrouble {
+            failures: row.get(4)?,
+            unreadable: row.get(5)?,
+        },
     })
 }
 
 fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Claimed, StoreError> {
     let epoch = head.epoch + 1;
-    connection.prepare_cached(HOLD)?.execute(params![head.customer.as_bytes(), epoch, ms(until)])?;
-    let (case, next) = case(connection, head.customer)?.map_or((None, None), |(case, next)| (Some(case), next));
+    connection
+        .prepare_cached(HOLD)?
+        .execute(params![head.customer.as_bytes(), epoch, ms(until)])?;
+    let (case, next) =
+        case(connection, head.customer)?.map_or((None, None), |(case, next)| (Some(case), next));
     Ok(Claimed {
-        lease: Lease { customer: head.customer, epoch, until, wanted: head.wanted },
+        lease: Lease {
+            customer: head.customer,
+            epoch,
+            until,
+            wanted: head.wanted,
+        },
         case,
         next,
         nudged: head.wanted > head.handled,
@@ -97,7 +110,11 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
     let Some(row) = rows.next()? else { return Ok(None) };
     let key = effect_key(row, 0)?;
     let (kind, status): (String, String) = (row.get(2)?, row.get(3)?);
-    let corrupt = |why: &str| StoreError::Corrupt { table: "effect", row: key.to_string(), why: why.to_owned() };
+    let corrupt = |why: &str| StoreError::Corrupt {
+        table: "effect",
+        row: key.to_string(),
+        why: why.to_owned(),
+    };
     let kind = match kind.as_str() {
         "submit" => OpenKind::Submit,
         "offer" => OpenKind::Officer(OfficerWord::Offer),
@@ -107,7 +124,12 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         _ => return Err(corrupt("its kind is not known")),
     };
     let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
-    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key }))
+    Ok(Some(OpenEffect {
+        kind,
+        status,
+        sealed: row.get(4)?,
+        key,
+    }))
 }
 
 /// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
@@ -127,7 +149,8 @@ pub(super) fn commit(
         put_case(connection, case, *next)?;
     }
     if let Some(snapshot) = &commit.snapshot {
-        let facts = serde_json::to_string(&snapshot.facts).map_err(|error| unwritable("snapshot", customer, &error))?;
+        let facts = serde_json::to_string(&snapshot.facts)
+            .map_err(|error| unwritable("snapshot", customer, &error))?;
         connection
             .prepare_cached("INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![customer.as_bytes(), ms(snapshot.looked_at), facts, snapshot.sealed])?;
@@ -144,7 +167,13 @@ pub(super) fn commit(
                 "INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload)
                  VALUES (?1, ?2, 'webhook', ?3, 'pending', ?4, ?4, ?5)",
             )?
-            .execute(params![tell.key.as_str(), customer.as_bytes(), tell.event.as_str(), ms(now), tell.body])?;
+            .execute(params![
+                tell.key.as_str(),
+                customer.as_bytes(),
+                tell.event.as_str(),
+                ms(now),
+                tell.body
+            ])?;
     }
     if let Some(change) = &commit.effect {
         change_effect(connection, change, now)?;
@@ -153,7 +182,12 @@ pub(super) fn commit(
 }
 
 /// Gives the customer back (or keeps the lease) and answers the nudges counted at the claim. False: not ours any more.
-fn settle_head(connection: &Connection, lease: &Lease, commit: &Commit, now: Timestamp) -> Result<bool, StoreError> {
+fn settle_head(
+    connection: &Connection,
+    lease: &Lease,
+    commit: &Commit,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let (customer, epoch) = (lease.customer.as_bytes(), lease.epoch);
     let handled = if commit.looked { lease.wanted } else { 0 };
     let LookTrouble { failures, unreadable } = commit.trouble;
@@ -215,7 +249,11 @@ fn put_case(connection: &Connection, case: &Case, next: Option<Next>) -> Result<
         return Ok(());
     }
     let why = format!("version {} does not follow what is stored", case.version);
-    Err(StoreError::Corrupt { table: "cases", row: case.id.to_string(), why })
+    Err(StoreError::Corrupt {
+        table: "cases",
+        row: case.id.to_string(),
+        why,
+    })
 }
 
 pub(super) fn put_application(
@@ -225,7 +263,9 @@ pub(super) fn put_application(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO application (customer, sealed, stored_at) VALUES (?1, ?2, ?3)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO application (customer, sealed, stored_at) VALUES (?1, ?2, ?3)",
+        )?
         .execute(params![customer.as_bytes(), sealed, ms(now)])?;
     Ok(())
 }
@@ -238,7 +278,9 @@ pub(super) fn put_history(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO history (customer, at, version, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO history (customer, at, version, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute(params![
             customer.as_bytes(),
             ms(now),
@@ -293,7 +335,11 @@ pub(super) fn forget(connection: &Connection, lease: &Lease, now: Timestamp) -> 
     let gone = connection
         .prepare_cached("DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL")?
         .execute(params![customer, epoch])?;
-    Ok(if again + gone > 0 { Finished::Done } else { Finished::LeaseLost })
+    Ok(if again + gone > 0 {
+        Finished::Done
+    } else {
+        Finished::LeaseLost
+    })
 }
 
 /// Law: only for the one process that owns the database. Whoever held a lease is dead, so their customers are due now;
@@ -311,17 +357,27 @@ pub(super) fn release_the_dead(connection: &Connection, now: Timestamp) -> Resul
 /// When the next customer or notification becomes due.
 pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
     let earliest = |sql: &str| -> Result<Option<i64>, StoreError> {
-        Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()?.flatten())
+        Ok(connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))
+            .optional()?
+            .flatten())
     };
     let mut dues = Vec::new();
     for rank in 0..=2 {
         let sql = format!("SELECT min(due_at) FROM head WHERE rank = {rank} AND due_at IS NOT NULL");
         dues.extend(earliest(&sql)?);
     }
-    dues.extend(earliest("SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'")?);
+    dues.extend(earliest(
+        "SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'",
+    )?);
     dues.into_iter().min().map(timestamp).transpose()
 }
 
 fn unwritable(table: &'static str, customer: CustomerHashId, error: &serde_json::Error) -> StoreError {
-    StoreError::Corrupt { table, row: customer.to_string(), why: error.to_string() }
+    StoreError::Corrupt {
+        table,
+        row: customer.to_string(),
+        why: error.to_string(),
+    }
 }

@@ -1,0 +1,225 @@
+//! `[flow]`: how often and how long a rejected customer may try, and what Nium's remarks mean.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::layers::Raw;
+use super::problem::shown;
+use super::reader::{Reader, Told, choice};
+
+/// Submissions of one customer; Nium rejects a hopeless one again at once, so ten is far beyond use.
+const MAX_SUBMISSIONS: RangeInclusive<u64> = 1..=10;
+
+/// Days an offer stays open; after a year the documents on file are stale.
+const CORRECTION_DAYS: RangeInclusive<u64> = 1..=365;
+
+/// Characters of a phrase; a remark has a few hundred.
+const PHRASE_CHARS_MAX: usize = 200;
+
+/// Characters of a rule's name; it appears in metrics and in a case's history.
+const NAME_CHARS_MAX: usize = 64;
+
+/// What to do with rejected customers.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// How many submissions a customer has.
+    pub max_submissions: u32,
+    /// How many days an offer stays open.
+    pub correction_days: u32,
+    /// What to do when no rule knows Nium's remark.
+    pub unknown_remark: UnknownRemark,
+    /// What remarks mean; the first rule that matches decides.
+    pub rules: Vec<Rule>,
+}
+
+/// What happens to a customer whose rejection no rule explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownRemark {
+    /// The customer is told and offered reinstatement.
+    Offer,
+    /// An officer decides first.
+    Officer,
+}
+
+/// What a remark means if it holds one of these phrases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The name under which the rule appears in a case's history.
+    pub name: String,
+    /// Whether the customer can do something about it.
+    pub class: RuleClass,
+    /// Phrases, any of which is enough. They match whole words in any case; punctuation counts as a space.
+    pub contains: Vec<String>,
+    /// Fields of Unified Add Customer to correct, likeliest first; empty opens the whole application. Empty for a final
+    /// rule.
+    pub fields: Vec<String>,
+}
+
+/// Whether a rejected customer can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleClass {
+    /// A correction may help.
+    Fixable,
+    /// Resubmitting does not help.
+    Final,
+}
+
+const RULES: &str = "flow.rules";
+
+pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
+    let max_submissions = reader.whole("flow.max_submissions", &MAX_SUBMISSIONS);
+    let correction_days = reader.whole("flow.correction_days", &CORRECTION_DAYS);
+    let unknown_remark = reader.value("flow.unknown_remark", |text| {
+        choice(
+            text,
+            &[
+                ("offer", UnknownRemark::Offer),
+                ("officer", UnknownRemark::Officer),
+            ],
+        )
+    });
+    let rules = read_rules(reader);
+    Ok(Flow {
+        max_submissions: max_submissions?,
+        correction_days: correction_days?,
+        unknown_remark: unknown_remark?,
+        rules: rules?,
+    })
+}
+
+fn read_rules(reader: &mut Reader) -> Result<Vec<Rule>, Told> {
+    let tables = reader.tables(RULES)?;
+    let count = tables.len();
+    let mut rules: Vec<Rule> = Vec::with_capacity(count);
+    for (number, table) in (1..).zip(&tables) {
+        let mut faults = Vec::new();
+        let rule = read_rule(table, &mut faults);
+        if rule
+            .as_ref()
+            .is_some_and(|rule| rules.iter().any(|earlier| earlier.name == rule.name))
+        {
+            faults.push("has the name of an earlier rule".to_owned());
+        }
+        if faults.is_empty() {
+            rules.extend(rule);
+            continue;
+        }
+        let called = match table.get("name") {
+            Some(Raw::Text(name)) => format!("rule {number} ({})", shown(name)),
+            _ => format!("rule {number}"),
+        };
+        for fault in &faults {
+            reader.tell(RULES, format!("{called} {fault}"));
+        }
+    }
+    if rules.len() == count {
+        Ok(rules)
+    } else {
+        Err(Told)
+    }
+}
+
+/// One rule; every fault of it is collected, and `None` means that there was one.
+fn read_rule(table: &BTreeMap<String, Raw>, faults: &mut Vec<String>) -> Option<Rule> {
+    const KEYS: [&str; 4] = ["name", "class", "contains", "fields"];
+    let unknown = table.keys().filter(|key| !KEYS.contains(&key.as_str()));
+    faults.extend(unknown.map(|key| {
+        format!(
+            "has the unknown key {}; a rule has name, class, contains, fields",
+            shown(key)
+        )
+    }));
+    let name = keep(faults, text(table, "name").and_then(parse_name));
+    let class = keep(faults, text(table, "class").and_then(parse_class));
+    let contains = keep(
+        faults,
+        texts(table, "contains").and_then(|phrases| parse_phrases(&phrases)),
+    );
+    let fields = keep(
+        faults,
+        texts(table, "fields").and_then(|fields| parse_fields(&fields)),
+    );
+    if class == Some(RuleClass::Final) && fields.as_ref().is_some_and(|fields| !fields.is_empty()) {
+        faults.push("is final, so its fields would never be asked for".to_owned());
+    }
+    Some(Rule {
+        name: name?,
+        class: class?,
+        contains: contains?,
+        fields: fields?,
+    })
+}
+
+fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
+    read.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn text<'a>(table: &'a BTreeMap<String, Raw>, key: &str) -> Result<&'a str, String> {
+    match table.get(key) {
+        Some(Raw::Text(text)) => Ok(text),
+        Some(other) => Err(format!("has as {key} {} instead of text", other.describe())),
+        None => Err(format!("has no {key}")),
+    }
+}
+
+/// A list of texts; an absent one is empty.
+fn texts<'a>(table: &'a BTreeMap<String, Raw>, key: &str) -> Result<Vec<&'a str>, String> {
+    let items = match table.get(key) {
+        Some(Raw::List(items)) => items.as_slice(),
+        Some(other) => return Err(format!("has as {key} {} instead of a list", other.describe())),
+        None => &[],
+    };
+    items
+        .iter()
+        .map(|item| match item {
+            Raw::Text(text) => Ok(text.as_str()),
+            other => Err(format!("has in {key} {} instead of text", other.describe())),
+        })
+        .collect()
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || text.len() > NAME_CHARS_MAX || !text.bytes().all(allowed) {
+        return Err(format!(
+            "must have a name of 1 to {NAME_CHARS_MAX} small letters, digits and hyphens"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_class(text: &str) -> Result<RuleClass, String> {
+    choice(
+        text,
+        &[("fixable", RuleClass::Fixable), ("final", RuleClass::Final)],
+    )
+    .map_err(|why| format!("has a class that {why}"))
+}
+
+fn parse_phrases(phrases: &[&str]) -> Result<Vec<String>, String> {
+    if phrases.is_empty() {
+        return Err("contains no phrase, so it would never match".to_owned());
+    }
+    let sound = |phrase: &&str| phrase.len() <= PHRASE_CHARS_MAX && phrase.chars().any(char::is_alphanumeric);
+    match phrases.iter().find(|phrase| !sound(phrase)) {
+        Some(phrase) => Err(format!(
+            "contains the phrase {}, which has no word or is too long",
+            shown(phrase)
+        )),
+        None => Ok(phrases.iter().map(|&phrase| phrase.to_owned()).collect()),
+    }
+}
+
+fn parse_fields(fields: &[&str]) -> Result<Vec<String>, String> {
+    let sound = |field: &&str| {
+        field.starts_with(|first: char| first.is_ascii_lowercase())
+            && field.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match fields.iter().find(|field| !sound(field)) {
+        Some(field) => Err(format!(
+            "has the field {}, which is not a name such as firstName",
+            shown(field)
+        )),
+        None => Ok(fields.iter().map(|&field| field.to_owned()).collect()),
+    }
+}

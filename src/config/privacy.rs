@@ -1,0 +1,107 @@
+//! `[privacy]`: the keys that seal personal data.
+
+use super::problem::shown;
+use super::reader::{HowTo, Reader, Told};
+use crate::secret::SecretBytes;
+
+/// Characters of a master key's id; it is stored beside everything the key has wrapped.
+const ID_CHARS_MAX: usize = 32;
+
+/// How personal data is kept.
+#[derive(Clone, Debug)]
+pub struct Privacy {
+    /// The master keys; never empty. The first seals, all open.
+    pub master_keys: Vec<MasterKeyText>,
+}
+
+/// A master key and the id by which sealed data asks for it.
+#[derive(Clone, Debug)]
+pub struct MasterKeyText {
+    /// 1 to 32 small letters, digits, `_` and `-`.
+    pub id: String,
+    /// The key; exactly 32 bytes.
+    pub key: SecretBytes,
+}
+
+const MASTER_KEYS: HowTo = HowTo {
+    example: r#"["k1:…"]"#,
+    origin: "an entry is an id, a colon and a key made with: openssl rand -base64 32",
+};
+
+pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
+    const KEY: &str = "privacy.master_keys";
+    let master_keys = reader.required_list(KEY, &MASTER_KEYS, parse)?;
+    let mut ids: Vec<&str> = master_keys.iter().map(|key| key.id.as_str()).collect();
+    ids.sort_unstable();
+    let count = ids.len();
+    ids.dedup();
+    if ids.len() < count {
+        return Err(reader.tell(
+            KEY,
+            "has two keys with the same id; sealed data could not say which one opens it",
+        ));
+    }
+    Ok(Privacy { master_keys })
+}
+
+fn parse(text: &str) -> Result<MasterKeyText, String> {
+    let (id, key) = text
+        .split_once(':')
+        .ok_or("must be an id, a colon and a key in base64, such as k1:…")?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if id.is_empty() || id.len() > ID_CHARS_MAX || !id.bytes().all(allowed) {
+        return Err(format!(
+            "must have an id of 1 to {ID_CHARS_MAX} small letters, digits, _ or -"
+        ));
+    }
+    let key = SecretBytes::from_base64(key)
+        .ok_or_else(|| format!("has a key that is not base64 (id {})", shown(id)))?;
+    let Some(bytes) = key.as_key() else {
+        return Err(format!(
+            "has a key of {} bytes instead of 32 (id {})",
+            key.expose().len(),
+            shown(id)
+        ));
+    };
+    if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+        return Err(format!(
+            "has a key of one repeated byte, which is an example and no key (id {})",
+            shown(id)
+        ));
+    }
+    Ok(MasterKeyText {
+        id: id.to_owned(),
+        key,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    #[test]
+    fn a_master_key_is_an_id_and_32_bytes() {
+        let key = parse(&format!("k1:{KEY}")).unwrap();
+        assert_eq!((key.id.as_str(), key.key.expose().len()), ("k1", 32));
+    }
+
+    #[test]
+    fn what_is_no_master_key_is_told_without_showing_it() {
+        let zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let refused = [
+            (KEY.to_owned(), "an id, a colon"),
+            (format!(":{KEY}"), "must have an id"),
+            (format!("K1:{KEY}"), "must have an id"),
+            (format!("{}:{KEY}", "k".repeat(33)), "must have an id"),
+            (format!("k1:{}", &KEY[1..]), "not base64"),
+            ("k1:AAEC".to_owned(), "3 bytes instead of 32"),
+            (format!("k1:{zeros}"), "repeated byte"),
+        ];
+        for (text, why) in refused {
+            let told = parse(&text).unwrap_err();
+            assert!(told.contains(why) && !told.contains(&KEY[1..]), "{told}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Every key: a good value is understood from the environment and from TOML, and a bad one is told.
+
+use super::*;
+
+/// One key: a good value as a variable and as TOML, what else must be set for it, whether it arrived, and how a bad
+/// value is refused.
+struct Case {
+    key: &'static str,
+    word: &'static str,
+    toml: &'static str,
+    beside: &'static [(&'static str, &'static str)],
+    arrived: fn(&Config) -> bool,
+    bad: &'static str,
+    why: &'static str,
+}
+
+const WHSEC: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+
+const HOOK: &[(&str, &str)] = &[
+    (
+        "REINSTATE__NOTIFY__WEBHOOK__URL",
+        "https://app.example.test/hooks",
+    ),
+    ("REINSTATE__NOTIFY__WEBHOOK__SECRETS", WHSEC),
+];
+
+macro_rules! case {
+    ($key:literal, $word:literal, $toml:literal, $beside:expr, $arrived:expr, $bad:literal => $why:literal) => {
+        Case {
+            key: $key,
+            word: $word,
+            toml: $toml,
+            beside: $beside,
+            arrived: $arrived,
+            bad: $bad,
+            why: $why,
+        }
+    };
+}
+
+fn millis(wait: Duration, expected: u64) -> bool {
+    wait == Duration::from_millis(expected)
+}
+
+fn sections_of_ours() -> Vec<Case> {
+    vec![
+        case!("public.listen", "[::]:80", "\"[::]:80\"", &[], |c| c.public.listen.port() == 80,
+            "8080" => "must be an address with a port, such as 0.0.0.0:8080, not \"8080\""),
+        case!("public.url", "https://kyc.example.test/", "\"https://kyc.example.test\"", &[],
+            |c| c.public.url.as_deref() == Some("https://kyc.example.test"),
+            "kyc.example.test" => "is not a web address: relative URL without a base"),
+        case!("public.tls_cert", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__PUBLIC__TLS_KEY", "Cargo.toml")],
+            |c| c.public.tls.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("public.tls_key", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__PUBLIC__TLS_CERT", "Cargo.toml")],
+            |c| c.public.tls.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("public.drain_seconds", "0", "0", &[], |c| c.public.drain.is_zero(),
+            "301" => "must be between 0 and 300"),
+        case!("public.header_timeout_ms", "100", "0x64", &[], |c| millis(c.public.header_timeout, 100),
+            "99" => "must be between 100 and 60000"),
+        case!("public.handshake_timeout_ms", "60000", "60_000", &[], |c| millis(c.public.handshake_timeout, 60_000),
+            "60001" => "must be between 100 and 60000"),
+        case!("public.body_timeout_ms", "200", "200", &[], |c| millis(c.public.body_timeout, 200),
+            "-1" => "must be a whole number"),
+        case!("admin.listen", "127.0.0.1:0", "\"127.0.0.1:0\"", &[], |c| c.admin.listen.port() == 0,
+            "127.0.0.1:8080" => "takes the same port as public.listen (0.0.0.0:8080); give it a port of its own; \
+             127.0.0.1:9090 is usual"),
+        case!("admin.url", "https://adm.example.test", "\"https://adm.example.test/\"", &[],
+            |c| c.admin.url == "https://adm.example.test", "https://a:b@c" => "must not hold a user name or password"),
+        case!("admin.bootstrap_token", "0123456789abcdef", "\"0123456789abcdef\"", &[],
+            |c| c.admin.bootstrap_token.as_ref().is_some_and(|token| token.matches("0123456789abcdef")),
+            "0123456789abcde" => "must have 16 to 512 characters, not 15"),
+        case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
+            |c| c.store.url == StoreUrl::Sqlite(PathBuf::from("x.db")),
+            "postgres://db" => "names PostgreSQL, but this release has SQLite only; write sqlite: and a file name"),
+        case!("telemetry.log", "warn", "\"warn\"", &[], |c| c.telemetry.log == "warn",
+            "inof" => "has the word \"inof\"; the levels are off, error, warn, info, debug, trace"),
+        case!("telemetry.format", "json", "\"json\"", &[], |c| c.telemetry.format == LogFormat::Json,
+            "xml" => "must be one of text, json, not \"xml\""),
+    ]
+}
+
+fn sections_of_nium() -> Vec<Case> {
+    vec![
+        case!("nium.base_url", "http://localhost:4010/", "\"http://localhost:4010\"", &[],
+            |c| c.nium.base_url == "http://localhost:4010",
+            "http://gateway.example.test" => "must begin with https://: plain http is for this machine only, the API \
+             key would travel open"),
+        case!("nium.client_hash_id", "1B2F7C1E-0000-4000-8000-000000000000",
+            "\"1b2f7c1e-0000-4000-8000-000000000000\"", &[],
+            |c| c.nium.client_hash_id.to_string() == "1b2f7c1e-0000-4000-8000-000000000000",
+            "client1" => "must be a UUID with hyphens, as Nium wrote it, not \"client1\""),
+        case!("nium.api_key", "another-key", "\"another-key\"", &[], |c| c.nium.api_key.matches("another-key"),
+            "${NIUM_API_KEY}" => "says where a secret is instead of being one, and would be taken literally; put the \
+             value into REINSTATE__NIUM__API_KEY, or the name of a file that holds it into \
+             REINSTATE__NIUM__API_KEY_FILE"),
+        case!("nium.client_name", "client1", "\"client1\"", &[], |c| c.nium.client_name == "client1",
+            "client 1" => "must be printable ASCII without spaces or line ends"),
+        case!("nium.region", "UK", "\"UK\"", &[], |c| c.nium.region == Region::Uk && c.nium.region.as_str() == "UK",
+            "GB" => "must be one of SG, EU, AU, HK, UK, US, CA, not \"GB\""),
+        case!("nium.requests_per_second", "0.5", "0.5", &[], |c| (c.nium.requests_per_second - 0.5).abs() < 1e-9,
+            "nan" => "must be between 0.01 and 1000"),
+        case!("nium.burst", "1", "1", &[], |c| c.nium.burst == 1, "0" => "must be between 1 and 10000"),
+        case!("nium.concurrency", "64", "64", &[], |c| c.nium.concurrency == 64,
+            "65" => "must be between 1 and 64"),
+        case!("nium.connect_timeout_ms", "250", "250", &[], |c| millis(c.nium.connect_timeout, 250),
+            "5s" => "must be a whole number"),
+        case!("nium.timeout_ms", "5000", "5000", &[], |c| millis(c.nium.timeout, 5000),
+            "4999" => "is shorter than nium.connect_timeout_ms, so no slow connection would ever be used"),
+        case!("nium.settle_ms", "100", "100", &[], |c| millis(c.nium.settle, 100),
+            "600001" => "must be between 100 and 600000"),
+    ]
+}
+
+fn sections_of_cases() -> Vec<Case> {
+    vec![
+        case!("callback.secret_path", "s3cret", "\"s3cret\"", &[],
+            |c| c.callback.secret_path.as_ref().is_some_and(|path| path.matches("s3cret")),
+            "a/path" => "must be 6 to 128 letters, digits or . _ ~ - and no slash"),
+        case!("callback.allow_from", "10.0.0.1,2001:db8::/32", "[\"10.0.0.1\", \"2001:db8::/32\"]", &[],
+            |c| c.callback.allow_from.len() == 2,
+            "10.0.0.1,nium.com" => "entry 2 must be an address or a range such as 203.0.113.0/24"),
+        case!("callback.trusted_proxies", "10.0.0.0/8", "[\"10.0.0.0/8\"]", &[],
+            |c| c.callback.trusted_proxies.len() == 1,
+            "0.0.0.0/0" => "entry 1 believes everybody: any caller could name any address as its own"),
+        case!("callback.static_header_name", "X-Key", "\"x-key\"",
+            &[("REINSTATE__CALLBACK__STATIC_HEADER_VALUES", "one")],
+            |c| c.callback.static_header.as_ref().is_some_and(|header| header.name == "x-key"),
+            "x key" => "must be the name of a header, not \"x key\""),
+        case!("callback.static_header_values", "one,two words", "[\"one\", \"two words\"]",
+            &[("REINSTATE__CALLBACK__STATIC_HEADER_NAME", "x-key")],
+            |c| c.callback.static_header.as_ref().is_some_and(|header| header.values[1].matches("two words")),
+            "<value>" => "entry 1 says where a secret is instead of being one, and would be taken literally; put the \
+             value into REINSTATE__CALLBACK__STATIC_HEADER_VALUES, or the name of a file that holds it into \
+             REINSTATE__CALLBACK__STATIC_HEADER_VALUES_FILE"),
+        case!("callback.hmac_header", "x-signature", "\"x-signature\"",
+            &[("REINSTATE__CALLBACK__HMAC_SECRETS", "MDEyMzQ1Njc4OWFiY2RlZg==")],
+            |c| c.callback.hmac.as_ref().is_some_and(|hmac| hmac.header == "x-signature"),
+            ":" => "must be the name of a header, not \":\""),
+        case!("callback.hmac_secrets", "MDEyMzQ1Njc4OWFiY2RlZg==", "[\"MDEyMzQ1Njc4OWFiY2RlZg==\"]",
+            &[("REINSTATE__CALLBACK__HMAC_HEADER", "x-signature")],
+            |c| c.callback.hmac.as_ref().is_some_and(|hmac| hmac.secrets[0].matches(b"0123456789abcdef")),
+            "MDEy" => "entry 1 must be base64 of 16 to 256 bytes, not of 3"),
+        case!("flow.max_submissions", "10", "10", &[], |c| c.flow.max_submissions == 10,
+            "11" => "must be between 1 and 10"),
+        case!("flow.correction_days", "365", "365", &[], |c| c.flow.correction_days == 365,
+            "366" => "must be between 1 and 365"),
+        case!("flow.unknown_remark", "officer", "\"officer\"", &[],
+            |c| c.flow.unknown_remark == UnknownRemark::Officer, "ask" => "must be one of offer, officer, not \"ask\""),
+        case!("flow.rules", "[{ name = \"x\", class = \"final\", contains = [\"y\"] }]",
+            "[{ name = \"x\", class = \"fixable\", contains = [\"y\"], fields = [\"firstName\"] }]", &[],
+            |c| c.flow.rules.len() == 1, "[3]" => "must be a list of tables, but holds a whole number"),
+        case!("notify.webhook.url", "https://app.example.test/h", "\"https://app.example.test/h\"",
+            &[("REINSTATE__NOTIFY__WEBHOOK__SECRETS", WHSEC)],
+            |c| c.notify.webhook.as_ref().is_some_and(|hook| hook.url == "https://app.example.test/h"),
+            "http://app.example.test" => "must begin with https://: plain http is for this machine only"),
+        case!("notify.webhook.secrets", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+            "[\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"]",
+            &[("REINSTATE__NOTIFY__WEBHOOK__URL", "https://app.example.test/h")],
+            |c| c.notify.webhook.as_ref().is_some_and(|hook| hook.secrets[0].matches(WHSEC)),
+            "whsec_MDEy" => "entry 1 must be base64 of 24 to 64 bytes after whsec_, not of 3"),
+        case!("notify.webhook.allow_private", "true", "true", HOOK,
+            |c| c.notify.webhook.as_ref().is_some_and(|hook| hook.allow_private), "yes" => "must be true or false"),
+        case!("notify.webhook.timeout_ms", "100", "100", HOOK,
+            |c| c.notify.webhook.as_ref().is_some_and(|hook| millis(hook.timeout, 100)),
+            "60001" => "must be between 100 and 60000"),
+        case!("privacy.master_keys", "k9:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            "[\"k9:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]", &[],
+            |c| c.privacy.master_keys[0].id == "k9" && c.privacy.master_keys[0].key.as_key().is_some(),
+            "k1:AAEC" => "entry 1 has a key of 3 bytes instead of 32 (id \"k1\")"),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    sections_of_ours()
+        .into_iter()
+        .chain(sections_of_nium())
+        .chain(sections_of_cases())
+        .collect()
+}
+
+fn variable(key: &str) -> String {
+    format!("REINSTATE__{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
+#[test]
+fn no_key_is_without_a_case() {
+    let tried: BTreeSet<&str> = cases().iter().map(|case| case.key).collect();
+    assert_eq!(tried, keys().collect());
+}
+
+#[test]
+fn every_key_can_come_from_the_environment() {
+    for case in cases() {
+        let name = variable(case.key);
+        let config = load(&[case.beside, &[(name.as_str(), case.word)]].concat());
+        assert!((case.arrived)(&config), "{name} = {}: {config:?}", case.word);
+    }
+}
+
+#[test]
+fn every_key_can_come_from_a_file() {
+    for case in cases() {
+        let folder = Folder::new();
+        let file = folder.file("r.toml", &format!("{} = {}", case.key, case.toml));
+        let mut sources = Sources {
+            file: Some(file),
+            ..with(case.beside)
+        };
+        sources.env.remove(&variable(case.key));
+        let config = Config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(
+            (case.arrived)(&config),
+            "{} = {}: {config:?}",
+            case.key,
+            case.toml
+        );
+    }
+}
+
+#[test]
+fn every_bad_value_is_told_with_its_key_and_place() {
+    for case in cases() {
+        let name = variable(case.key);
+        let told = refused(&[case.beside, &[(name.as_str(), case.bad)]].concat());
+        assert_eq!(told, format!("{} ({name}): {}", case.key, case.why));
+    }
+}
+
+#[test]
+fn all_bad_values_are_told_at_once() {
+    let bad: Vec<(String, &str)> = cases()
+        .iter()
+        .map(|case| (variable(case.key), case.bad))
+        .collect();
+    let more: Vec<(&str, &str)> = bad.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let told = refused(&more);
+    let told: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
+    // Relations between two values can only be judged while both of them can be read.
+    let relations = ["admin.listen", "nium.timeout_ms"];
+    let expected: BTreeSet<&str> = keys().filter(|key| !relations.contains(key)).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn an_empty_variable_is_told_and_drops_nothing() {
+    for key in keys() {
+        let name = variable(key);
+        let told = refused(&[(name.as_str(), " ")]);
+        assert_eq!(
+            told,
+            format!("{key} ({name}): is empty; remove the variable to keep what the file says")
+        );
+    }
+}
+
+#[test]
+fn a_wrong_type_is_told_in_plain_words() {
+    let toml = "[public]\nlisten = 8080\ndrain_seconds = \"5\"\nheader_timeout_ms = 1.5\nurl = 2026-01-01\n\
+        [nium]\nrequests_per_second = true\nburst = -1\nregion = [\"SG\"]\n\
+        [callback]\nallow_from = \"10.0.0.1\"\ntrusted_proxies = [1]\n[notify.webhook]\nallow_private = 1\n";
+    let expected = "public.listen (reinstate.toml line 2): must be text, not a whole number\n\
+        public.url (reinstate.toml line 5): must be text, not a date\n\
+        public.drain_seconds (reinstate.toml line 3): must be a whole number, not text\n\
+        public.header_timeout_ms (reinstate.toml line 4): must be a whole number, not a number\n\
+        nium.requests_per_second (reinstate.toml line 7): must be a number, not true or false\n\
+        nium.burst (reinstate.toml line 8): must be between 1 and 10000\n\
+        callback.allow_from (reinstate.toml line 11): must be a list, not text\n\
+        callback.trusted_proxies (reinstate.toml line 12): entry 1 must be text, not a whole number\n\
+        notify.webhook.allow_private (reinstate.toml line 14): must be true or false, not a whole number";
+    assert_eq!(Folder::new().refused(toml), expected);
+}
+
+#[test]
+fn a_pair_is_whole_or_absent() {
+    let value = ("REINSTATE__CALLBACK__STATIC_HEADER_VALUES", "one");
+    let name = ("REINSTATE__CALLBACK__STATIC_HEADER_NAME", "x-key");
+    let hmac = ("REINSTATE__CALLBACK__HMAC_HEADER", "x-key");
+    let hmac_secret = ("REINSTATE__CALLBACK__HMAC_SECRETS", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    let told = [
+        refused(&[value]),
+        refused(&[name, hmac]),
+        refused(&HOOK[..1]),
+        refused(&HOOK[1..]),
+    ]
+    .join("\n");
+    let expected = "callback.static_header_name: is missing: nothing would look at callback.static_header_values\n\
+        callback.static_header_values (default): is missing: callback.static_header_name would lock everybody out\n\
+        callback.hmac_secrets (default): is missing: callback.hmac_header would lock everybody out\n\
+        notify.webhook.secrets (default): is missing: notify.webhook.url needs a signing secret; make one: echo \
+        whsec_$(openssl rand -base64 32)\n\
+        notify.webhook.url: is missing: nothing would be signed with notify.webhook.secrets";
+    assert_eq!(told, expected);
+    let told = refused(&[value, name, hmac, hmac_secret]);
+    assert!(
+        told.ends_with("is the same header as callback.static_header_name"),
+        "{told}"
+    );
+    let twice = format!("k1:{MASTER_KEY},k1:{MASTER_KEY}");
+    let told = refused(&[("REINSTATE__PRIVACY__MASTER_KEYS", &twice)]);
+    assert!(told.contains("two keys with the same id"), "{told}");
+}
+
+#[test]
+fn a_list_has_a_longest_length() {
+    let longest = vec!["10.0.0.1"; 256].join(",");
+    assert_eq!(
+        load(&[("REINSTATE__CALLBACK__ALLOW_FROM", &longest)])
+            .callback
+            .allow_from
+            .len(),
+        256
+    );
+    let told = refused(&[("REINSTATE__CALLBACK__ALLOW_FROM", &format!("{longest},10.0.0.1"))]);
+    assert!(told.contains("has 257 entries; 256 are the most"), "{told}");
+}
