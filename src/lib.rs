@@ -1,4 +1,62 @@
-//! reinstate
+//! `reinstate`: the service at a Nium client's compliance-callback address.
+//!
+//! Nium tells a client **once** that a customer's compliance status changed. This service makes that *nudge* durable
+//! before it answers 200, asks Nium what happened, tells the app backend, takes a *correction* from a rejected
+//! customer, submits it with the same `customerHashId`, and follows the customer until `COMPLETED` / `Clear`.
+//!
+//! # Words
+//!
+//! A *nudge* says "look at this customer" and carries no truth. A *snapshot* is what Customer Details V2 said. A *case*
+//! is our record of where one customer stands. An *observation* is anything learned; a *decision* is the next state,
+//! what is told, and why; an *effect* is something to do to the outside, stored before it is done. The design is
+//! level-triggered: any number of nudges become one look, so their order, repetition and loss cannot corrupt a case.
+//!
+//! # Floors (arrows go down only; `tests/it/tidy.rs` holds them)
+//!
+//! | Floor | Modules |
+//! | --- | --- |
+//! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
+//! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::api`, `http::health` |
+//! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
+//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `metrics` |
+//! | 0 | `domain`: nouns and rules, no input or output |
+//! | beside | `clock`, `secret`, `lifecycle`, `telemetry`; `sim` is the pretend Nium and names nothing of ours |
+//!
+//! # The way of the data
+//!
+//! ```text
+//! Nium ─ POST callback ─► http::callback ─ Store::record    appended, group commit on one writer thread, fsync
+//!                              ▼                             (a fold then makes the customer due: store::sqlite::fold)
+//!                             200
+//! worker::runner ─ Store::claim ─► Lease                     on disk before anything runs
+//! worker::inbox  ─ Nium::details ─► Observation ─► flow::decide ─► Decision
+//!                └ Store::commit(lease, …)                   case, timeline, effects, nudges handled: one transaction
+//! worker::outbox ─ Nium::add_customer                        `sending` is on disk before the first byte
+//! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
+//! ```
+//!
+//! # Invariants, and the tests that hold them
+//!
+//! 1. 200 only after the nudge is on disk: `tests/it/restart.rs`, `tests/it/serve.rs`, `tests/it/callback.rs`.
+//! 2. Only `flow::decide` chooses a state, only `Store::commit` writes one: `tests/it/tidy.rs` (nobody else can name it).
+//! 3. No call while a transaction is open: the store never hands one out (`src/store/mod.rs`).
+//! 4. A lost lease changes nothing: `tests/it/laws.rs`.
+//! 5. An unclear write is never repeated blindly: `tests/it/journeys.rs`, `src/flow/tests.rs`.
+//! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`.
+//! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
+//! 8. Time and randomness are arguments: clippy.toml bans the rest.
+//! 9. Nothing personal lies open: `tests/it/api.rs` searches database and events for planted names.
+//! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
+//! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`.
+//!
+//! # Where to look
+//!
+//! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
+//! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
+//! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
+//! - How a correction is merged: `src/domain/correction/merge.rs`.
+//! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`.
+
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -135,7 +135,7 @@ fn unclear(
             arrived(moved_and_rejected(case, stage, look, now, policy))
         }
         Standing::Rejected { .. } | Standing::Lapsed => not_moved(case, stage, before, effect, look, now),
-        Standing::Approved => arrived(approve(true)),
+        Standing::Approved => arrived(told_first(approve(true), Event::Submitted, "submission_taken")),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => arrived(review()),
         Standing::Closed => arrived(closed()),
         Standing::Blocked => arrived(blocked()),

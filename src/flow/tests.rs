@@ -415,14 +415,14 @@ fn an_unclear_submission_is_resent_with_the_same_request_id_only_if_nium_has_not
         settled_at: at(NOW - 50),
         sends: 1,
     };
-    let state = CaseState::Submitting {
+    let case_state = CaseState::Submitting {
         grounds: grounds(),
         deadline: at(NOW),
         effect: key(),
         stage,
     };
     let same = Observation::Looked(look(Some("REJECT"), Some("Failed"), 10));
-    let decision = decide(&case(state.clone(), 0), &same, at(NOW), &policy());
+    let decision = decide(&case(case_state.clone(), 0), &same, at(NOW), &policy());
     let CaseState::Submitting {
         stage: Stage::Sending {
             request_id: again,
@@ -439,13 +439,13 @@ fn an_unclear_submission_is_resent_with_the_same_request_id_only_if_nium_has_not
     let mut early = look(Some("REJECT"), Some("Failed"), 10);
     early.sighting.begun_at = at(NOW - 51);
     let waits = decide(
-        &case(state.clone(), 0),
+        &case(case_state.clone(), 0),
         &Observation::Looked(early),
         at(NOW),
         &policy(),
     );
     assert_eq!(
-        waits.case.state, state,
+        waits.case.state, case_state,
         "a look begun before Nium had settled is no evidence"
     );
 
@@ -460,13 +460,13 @@ fn an_unclear_submission_is_resent_with_the_same_request_id_only_if_nium_has_not
         settled_at: at(NOW - 50),
         sends: 1,
     };
-    let state = CaseState::Submitting {
+    let case_state = CaseState::Submitting {
         grounds: grounds(),
         deadline: at(NOW),
         effect: key(),
         stage,
     };
-    let asks = decide(&case(state, 0), &Observation::Looked(blind), at(NOW), &policy());
+    let asks = decide(&case(case_state, 0), &Observation::Looked(blind), at(NOW), &policy());
     assert_eq!(
         asks.case.state,
         CaseState::NeedsOfficer {

@@ -323,7 +323,7 @@ fn reinitiate(
             "Re-initiation is not allowed in this compliance status",
         );
         state.amend(seq, |entry| {
-            entry.problems.push("re-initiation not allowed".to_owned())
+            entry.problems.push("re-initiation not allowed".to_owned());
         });
         return (reply, None);
     }

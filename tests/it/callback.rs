@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use prometheus_client::registry::Registry;
-use reinstate::domain::id::RequestId;
-use reinstate::domain::nudge::{Nudge, Source};
+use reinstate::clock::Clock;
+use reinstate::domain::id::{CustomerHashId, RequestId};
+use reinstate::domain::nudge::{Nudge, Source, Template};
 use reinstate::http::access::{self, Access};
 use reinstate::http::callback::{self, BODY_WAIT, CallbackState, STORE_WAIT};
 use reinstate::http::serve;
 use reinstate::metrics::IntakeMetrics;
-use reinstate::store::{Mood, Store};
+use reinstate::store::wake::Wake;
+use reinstate::store::{Place, Store, Use};
 use reqwest::{Body, Response};
+use rusqlite::Connection;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -42,10 +45,23 @@ impl Default for Options {
     }
 }
 
+/// How the database is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mood {
+    /// It takes nudges.
+    #[default]
+    Well,
+    /// It was closed.
+    Away,
+    /// Somebody else holds it locked.
+    Silent,
+}
+
 /// A running intake on a port of its own; it ends with the test.
 pub(crate) struct Door {
     address: SocketAddr,
-    store: Arc<Store>,
+    folder: tempfile::TempDir,
+    _locked: Option<Connection>,
     registry: Registry,
     client: reqwest::Client,
     _server: JoinSet<()>,
@@ -55,7 +71,25 @@ pub(crate) struct Door {
 pub(crate) fn start(options: Options) -> Door {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let store = Arc::new(Store::in_mood(options.mood));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("reinstate.db");
+    let store = Store::open(
+        &Place::Sqlite(path.clone()),
+        Use::Serve,
+        Clock::System,
+        Wake::default(),
+    );
+    let store = Arc::new(store.unwrap());
+    let mut locked = None;
+    match options.mood {
+        Mood::Well => {}
+        Mood::Away => store.close(),
+        Mood::Silent => {
+            let other = Connection::open(&path).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            locked = Some(other);
+        }
+    }
     let metrics = IntakeMetrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
@@ -75,7 +109,8 @@ pub(crate) fn start(options: Options) -> Door {
     let client = client_builder().build().unwrap();
     Door {
         address,
-        store,
+        folder,
+        _locked: locked,
         registry,
         client,
         _server: server,
@@ -129,7 +164,24 @@ impl Door {
     }
 
     pub(crate) fn recorded(&self) -> Vec<Nudge> {
-        self.store.recorded()
+        let database = Connection::open(self.folder.path().join("reinstate.db")).unwrap();
+        let sql = "SELECT customer, looks, source, request_id, template FROM callback_log ORDER BY id";
+        let mut read = database.prepare(sql).unwrap();
+        let nudge = |row: &rusqlite::Row<'_>| {
+            Ok(Nudge {
+                customer: row.get::<_, Option<[u8; 16]>>(0)?.map(CustomerHashId::from_bytes),
+                looks: row.get(1)?,
+                source: Source::parse(&row.get::<_, String>(2)?).unwrap(),
+                request_id: row
+                    .get::<_, Option<String>>(3)?
+                    .map(|id| RequestId::parse(&id).unwrap()),
+                template: row.get::<_, Option<String>>(4)?.map(|name| Template::keep(&name)),
+            })
+        };
+        read.query_map([], nudge)
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap()
     }
 
     fn scrape(&self) -> String {

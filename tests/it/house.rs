@@ -98,7 +98,7 @@ pub fn install_crypto() {
     INSTALLED.call_once(|| {
         rustls::crypto::aws_lc_rs::default_provider()
             .install_default()
-            .unwrap()
+            .unwrap();
     });
 }
 
@@ -138,7 +138,7 @@ pub fn environment(nium: &str, ear: SocketAddr, database: &std::path::Path) -> B
         ("NOTIFY__WEBHOOK__ALLOW_PRIVATE", "true".to_owned()),
         (
             "PRIVACY__MASTER_KEYS",
-            format!("k1:{}", STANDARD.encode([7_u8; 32])),
+            format!("k1:{}", STANDARD.encode(*b"thirty-two bytes for the tests..")),
         ),
     ]
     .into_iter()

@@ -45,7 +45,14 @@ async fn a_rejected_customer_comes_back() {
         sent["application"]["deliveryCity"], "Singapore",
         "what Nium does not give back came from the application"
     );
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> under_review: Nium took the corrected information
+    -> reinstated: Completed and clear: the customer is reinstated
+    "#);
     house.close().await;
 }
 
@@ -83,7 +90,14 @@ async fn completed_is_not_clear_until_it_is() {
     house.resubmission(&id, "lagging").await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> under_review: Nium took the corrected information
+    -> reinstated: Completed and clear: the customer is reinstated
+    "#);
     house.close().await;
 }
 
@@ -166,7 +180,7 @@ async fn another_rejection_is_another_round_until_the_attempts_are_spent() {
         house.resubmission(&id, "review").await;
         assert_eq!(house.correct(&id, json!({ "firstName": name })).await.0, 202);
         house.until(&id, "under_review").await;
-        house.advance(Duration::from_secs(60));
+        house.advance(Duration::from_mins(1));
         house
             .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
             .await;
@@ -180,7 +194,19 @@ async fn another_rejection_is_another_round_until_the_attempts_are_spent() {
     let (_, case) = house.get(&format!("/v1/customers/{id}")).await;
     assert_eq!(case["reason"], "attempts_spent");
     assert_eq!(house.submissions(&id), (2, 2));
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> under_review: Nium took the corrected information
+    -> awaiting_correction: Rejected again; another correction is offered
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> under_review: Nium took the corrected information
+    -> finally_rejected: Rejected again, and every submission is used
+    "#);
     house.close().await;
 }
 
@@ -194,7 +220,14 @@ async fn a_lost_answer_is_found_out_by_looking_and_never_sent_twice() {
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;
     assert_eq!(house.submissions(&id), (1, 1));
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> submitting: Nium's answer was lost; whether it was taken is found out by looking
+    -> reinstated: Completed and clear: the customer is reinstated
+    "#);
     house.close().await;
 }
 
@@ -212,7 +245,16 @@ async fn a_request_lost_before_nium_took_it_is_sent_again_under_the_same_request
         (1, 1),
         "applied once, asked for under one id"
     );
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    correction of ["firstName"]
+    -> submitting: The correction was checked and will be sent to Nium
+    -> submitting: The corrected information goes to Nium
+    -> submitting: Nium's answer was lost; whether it was taken is found out by looking
+    -> submitting: Nium has not moved; it is sent again
+    -> under_review: Nium took the corrected information
+    -> reinstated: Completed and clear: the customer is reinstated
+    "#);
     house.close().await;
 }
 
@@ -372,7 +414,10 @@ async fn a_lagging_status_is_read_once_more() {
         .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
         .await;
     house.until(&id, "awaiting_correction").await;
-    assert_snapshot!(decisions(&house, &id).await);
+    assert_snapshot!(decisions(&house, &id).await, @r#"
+    -> rejected: Rejected, but the status lags behind: one more read decides
+    -> awaiting_correction: Rejected; the customer is offered reinstatement
+    "#);
     house.close().await;
 }
 
@@ -496,11 +541,12 @@ async fn a_redelivery_is_one_callback_with_a_count() {
     house.close().await;
 }
 
-/// The decisions of a story; nudges and deliveries come when they come.
+/// The decisions of a story. Nudges and deliveries come when they come, and so does a look before the rejection.
 async fn decisions(house: &House, id: &str) -> String {
     let story = house.story(id).await;
     let lines = story
         .lines()
-        .filter(|line| line.starts_with("->") || line.starts_with("correction of"));
+        .filter(|line| line.starts_with("->") || line.starts_with("correction of"))
+        .filter(|line| *line != "-> watching: Nium is working");
     lines.collect::<Vec<_>>().join("\n")
 }

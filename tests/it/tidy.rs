@@ -103,7 +103,7 @@ fn named(text: &str) -> BTreeSet<String> {
                     ':' | ' ' | '\n' => {}
                     _ => fresh = false,
                 }
-                if !word.is_empty() && !(c.is_alphanumeric() || c == '_') {
+                if !(word.is_empty() || c.is_alphanumeric() || c == '_') {
                     names.insert(std::mem::take(&mut word));
                     fresh = c == ',';
                 }

@@ -315,7 +315,10 @@ fn flag(value: &Value, pointer: &str) -> bool {
 
 fn timeline_line(line: &Value) -> String {
     let word = |pointer: &str| text(line, pointer).unwrap_or_default();
-    let (at, what) = (word("/at"), word("/what"));
+    let at = word("/at")
+        .parse::<jiff::Timestamp>()
+        .map(|at| at.strftime("%H:%M:%S%.3f").to_string());
+    let (at, what) = (at.unwrap_or_default(), word("/what"));
     let part = |pointer: &str| line.pointer(pointer).map(ToString::to_string).unwrap_or_default();
     let rest = match what {
         "nudged" => format!(
@@ -328,5 +331,5 @@ fn timeline_line(line: &Value) -> String {
         "correction_handed_in" => part("/detail/fields"),
         _ => String::new(),
     };
-    format!("{:.12}  {what:<20}  {rest}", at.split('T').nth(1).unwrap_or(at))
+    format!("{at}  {what:<20}  {rest}")
 }

@@ -130,5 +130,7 @@ pub(super) fn bad_cursor() -> Problem {
 
 /// What is said about a parameter.
 pub(super) fn bad_parameter(name: &str, message: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_parameter").errors([FieldError::new(name.to_owned(), message)])
+    Problem::new(StatusCode::BAD_REQUEST, "bad_parameter")
+        .hint("Correct the parameter that is named, or leave it out.")
+        .errors([FieldError::new(name.to_owned(), message)])
 }

@@ -1,22 +1,25 @@
 //! The rules about Nium's remarks: how they are written, and what the built-in ones say.
 
+use reinstate::domain::remark::RemarkClass;
+use reinstate::flow::classify::{Rule, classify};
+
 use super::*;
 
-/// The first built-in rule that knows `remark`, found as `flow::classify` finds it: whole words in any case.
+/// The first built-in rule that knows `remark`, as the service finds it.
 fn verdict(remark: &str) -> Option<(String, RuleClass, Vec<String>)> {
-    let words = |text: &str| {
-        let lower = text.to_lowercase();
-        let words: Vec<&str> = lower
-            .split(|letter: char| !letter.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect();
-        format!(" {} ", words.join(" "))
-    };
-    let remark = words(remark);
     let rules = load(&[]).flow.rules;
-    let rule = rules
-        .into_iter()
-        .find(|rule| rule.contains.iter().any(|phrase| remark.contains(&words(phrase))))?;
+    let known: Vec<Rule> = rules
+        .iter()
+        .map(|rule| {
+            let class = match rule.class {
+                RuleClass::Fixable => RemarkClass::Fixable,
+                RuleClass::Final => RemarkClass::Final,
+            };
+            Rule::new(&rule.name, class, &rule.contains, &rule.fields)
+        })
+        .collect();
+    let name = classify(remark, &known).rule?;
+    let rule = rules.into_iter().find(|rule| rule.name == name)?;
     Some((rule.name, rule.class, rule.fields))
 }
 
