@@ -69,28 +69,9 @@ struct Listener {
 impl App {
     /// Opens the store, takes over what a dead process held, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings {
-            clock,
-            public,
-            admin,
-            wake,
-        } = surroundings;
-        let store = Arc::new(open_store(
-            &config.store.url,
-            Use::Serve,
-            clock.clone(),
-            wake.clone(),
-        )?);
-        let released = store
-            .release_the_dead()
-            .await
-            .context("taking over what an earlier process held")?;
-        if released > 0 {
-            tracing::info!(
-                released,
-                "an earlier process ended with work in hand; it is taken up again"
-            );
-        }
+        let Surroundings { clock, public, admin, wake } = surroundings;
+        let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
+        take_over(&store).await?;
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -106,28 +87,13 @@ impl App {
             wake,
             metrics: metrics.work.clone(),
         };
+        let callbacks = callback_state(config, &store, &metrics)?;
+        let api = Arc::new(api_state(config, &store, vault, clock.clone(), api_url));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
-            metrics: Arc::clone(&metrics),
-            clock: clock.clone(),
+            metrics,
+            clock,
             stopping: Arc::clone(&stopping),
-        });
-        let callbacks = callback_state(config, &store, &metrics)?;
-        let api = Arc::new(ApiState {
-            ops: Ops {
-                store: Arc::clone(&store),
-                vault,
-                clock,
-                region: region(config.nium.region),
-                api_url,
-                submissions_max: config.flow.max_submissions,
-                fresh_id: uuid::Uuid::now_v7,
-            },
-            bootstrap_hash: config
-                .admin
-                .bootstrap_token
-                .as_ref()
-                .map(|token| token_hash(token.expose())),
         });
         Ok(Self {
             public: Listener {
@@ -170,16 +136,9 @@ impl App {
         let life = Lifecycle::new();
         let handles = [self.public.handle.clone(), self.admin.handle.clone()];
         for (name, listener) in [("public listener", self.public), ("admin listener", self.admin)] {
-            let Listener {
-                socket,
-                router,
-                options,
-                handle,
-            } = listener;
+            let Listener { socket, router, options, handle } = listener;
             life.spawn(name, async move {
-                serve(socket, router, options, handle)
-                    .await
-                    .map_err(|error| error.to_string())
+                serve(socket, router, options, handle).await.map_err(|error| error.to_string())
             });
         }
         let (work, soft, hard) = (Arc::clone(&self.worker), life.soft(), life.hard());
@@ -232,6 +191,35 @@ async fn late(again: impl Future<Output = ()>) {
     }
 }
 
+/// Whatever a dead process held is due now; what it was sending is then found out by looking.
+async fn take_over(store: &Store) -> anyhow::Result<()> {
+    let released = store.release_the_dead().await.context("taking over what an earlier process held")?;
+    if released > 0 {
+        tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
+    }
+    Ok(())
+}
+
+fn api_state(
+    config: &Config,
+    store: &Arc<Store>,
+    vault: Arc<Vault>,
+    clock: Clock,
+    api_url: String,
+) -> ApiState {
+    let ops = Ops {
+        store: Arc::clone(store),
+        vault,
+        clock,
+        region: config.nium.region.map(region),
+        api_url,
+        submissions_max: config.flow.max_submissions,
+        fresh_id: uuid::Uuid::now_v7,
+    };
+    let bootstrap = config.admin.bootstrap_token.as_ref();
+    ApiState { ops, bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())) }
+}
+
 /// Opens the store that the configuration names.
 pub fn open_store(url: &StoreUrl, used: Use, clock: Clock, wake: Wake) -> anyhow::Result<Store> {
     let StoreUrl::Sqlite(path) = url;
@@ -241,9 +229,7 @@ pub fn open_store(url: &StoreUrl, used: Use, clock: Clock, wake: Wake) -> anyhow
 
 fn vault(config: &Config) -> anyhow::Result<Vault> {
     let keys = config.privacy.master_keys.iter();
-    let keys = keys
-        .map(|key| MasterKey::new(&key.id, key.key.expose()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys = keys.map(|key| MasterKey::new(&key.id, key.key.expose())).collect::<Result<Vec<_>, _>>()?;
     Vault::new(keys).context("privacy.master_keys")
 }
 
@@ -305,15 +291,10 @@ fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {
     let Some(webhook) = &config.notify.webhook else {
         return Ok(None);
     };
-    let secrets = webhook
-        .secrets
-        .iter()
-        .map(|secret| notify::secret_bytes(secret.expose()));
+    let secrets = webhook.secrets.iter().map(|secret| notify::secret_bytes(secret.expose()));
     let options = notify::Options {
         url: webhook.url.clone(),
-        secrets: secrets
-            .collect::<Result<_, _>>()
-            .context("notify.webhook.secrets")?,
+        secrets: secrets.collect::<Result<_, _>>().context("notify.webhook.secrets")?,
         allow_private: webhook.allow_private,
         limit: webhook.timeout,
     };
@@ -324,34 +305,20 @@ fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> any
     let rules = &config.callback;
     let static_header = match &rules.static_header {
         Some(header) => {
-            let values = header
-                .values
-                .iter()
-                .map(|value| value.expose().to_owned())
-                .collect();
-            Some((
-                header.name.parse().context("callback.static_header_name")?,
-                values,
-            ))
+            let values = header.values.iter().map(|value| value.expose().to_owned()).collect();
+            Some((header.name.parse().context("callback.static_header_name")?, values))
         }
         None => None,
     };
     let hmac = match &rules.hmac {
         Some(hmac) => {
-            let secrets = hmac
-                .secrets
-                .iter()
-                .map(|secret| secret.expose().to_vec())
-                .collect();
+            let secrets = hmac.secrets.iter().map(|secret| secret.expose().to_vec()).collect();
             Some((hmac.header.parse().context("callback.hmac_header")?, secrets))
         }
         None => None,
     };
     let access = Access::new(access::Options {
-        secret_path: rules
-            .secret_path
-            .as_ref()
-            .map(|secret| secret.expose().to_owned()),
+        secret_path: rules.secret_path.as_ref().map(|secret| secret.expose().to_owned()),
         allow_from: rules.allow_from.clone(),
         trusted_proxies: rules.trusted_proxies.clone(),
         static_header,
@@ -362,12 +329,7 @@ fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> any
         body_wait: config.public.body_timeout,
         store_wait: callback::STORE_WAIT,
     };
-    Ok(CallbackState::new(
-        Arc::clone(store),
-        Arc::new(access),
-        &metrics.intake,
-        options,
-    ))
+    Ok(CallbackState::new(Arc::clone(store), Arc::new(access), &metrics.intake, options))
 }
 
 async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {

@@ -22,10 +22,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the one place that reads the machine's clock"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
             Clock::System => Timestamp::now(),
             Clock::Manual(clock) => clock.now(),
         }
@@ -62,9 +59,7 @@ impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self {
-            hands: Arc::new(watch::Sender::new(start)),
-        }
+        Self { hands: Arc::new(watch::Sender::new(start)) }
     }
 
     /// What the clock shows.

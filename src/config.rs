@@ -66,18 +66,10 @@ impl Sources {
     pub fn from_process(file: Option<PathBuf>) -> Self {
         let usual = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
         let env = std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .filter(|(name, _)| name.starts_with(keys::ENV_PREFIX))
             .collect();
-        Self {
-            file: file.or_else(usual),
-            env,
-        }
+        Self { file: file.or_else(usual), env }
     }
 }
 
@@ -85,10 +77,7 @@ impl fmt::Debug for Sources {
     /// Names the variables but not their values, since some are secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.env.keys().collect();
-        f.debug_struct("Sources")
-            .field("file", &self.file)
-            .field("env", &names)
-            .finish()
+        f.debug_struct("Sources").field("file", &self.file).field("env", &names).finish()
     }
 }
 
@@ -153,6 +142,8 @@ impl Config {
         let certain = [
             (!self.callback.is_locked(), NOBODY_CHECKED),
             (self.notify.webhook.is_none(), NOBODY_TOLD),
+            (self.nium.region.is_none(), NO_REGION),
+            (self.privacy.has_zero_key(), ZERO_KEY),
             (
                 self.public.tls.is_none()
                     && !public_host.is_loopback()
@@ -161,16 +152,9 @@ impl Config {
             ),
             (self.public.url.as_ref().is_some_and(plain_url), PLAIN_LINKS),
             (!self.admin.listen.ip().is_loopback(), OPEN_ADMIN),
-            (
-                !self.admin.listen.ip().is_loopback() && self.admin.bootstrap_token.is_none(),
-                NO_FIRST_TOKEN,
-            ),
+            (!self.admin.listen.ip().is_loopback() && self.admin.bootstrap_token.is_none(), NO_FIRST_TOKEN),
         ];
-        certain
-            .iter()
-            .filter(|(holds, _)| *holds)
-            .map(|(_, text)| (*text).to_owned())
-            .collect()
+        certain.iter().filter(|(holds, _)| *holds).map(|(_, text)| (*text).to_owned()).collect()
     }
 
     /// A short name for this configuration without its secrets, for telling in a log whether two processes run with the
@@ -186,6 +170,10 @@ impl Config {
 
 const NOBODY_CHECKED: &str = "anybody who finds the callback address can make the service ask Nium about customers: \
     set callback.secret_path, allow_from, static_header_name or hmac_header";
+const NO_REGION: &str =
+    "nium.region is not set: what its rules demand of an application is only found out when Nium refuses it";
+const ZERO_KEY: &str = "privacy.master_keys holds a key of zeros, which is an example: whatever is sealed with it is readable \
+    to everybody; make a key with: openssl rand -base64 32";
 const NOBODY_TOLD: &str = "the app backend is told nothing: set notify.webhook.url";
 const PLAIN_PUBLIC: &str = "the public listener speaks plain http beyond this machine: set public.tls_cert and \
     tls_key, or put a proxy with https in front and name it in callback.trusted_proxies";
@@ -246,9 +234,6 @@ impl Sections {
     }
 
     fn for_store(self) -> Result<StoreConfig, Told> {
-        Ok(StoreConfig {
-            store: self.store?,
-            telemetry: self.telemetry?,
-        })
+        Ok(StoreConfig { store: self.store?, telemetry: self.telemetry? })
     }
 }

@@ -110,10 +110,7 @@ impl fmt::Display for SecretBytes {
 /// Compares digests, not texts: the comparison itself refuses slices of unequal length at once, which would tell how
 /// long the secret is.
 fn same(ours: &[u8], guess: &[u8]) -> bool {
-    let (ours, guess) = (
-        digest::digest(&digest::SHA256, ours),
-        digest::digest(&digest::SHA256, guess),
-    );
+    let (ours, guess) = (digest::digest(&digest::SHA256, ours), digest::digest(&digest::SHA256, guess));
     constant_time::verify_slices_are_equal(ours.as_ref(), guess.as_ref()).is_ok()
 }
 
@@ -123,14 +120,8 @@ mod tests {
 
     #[test]
     fn neither_type_prints_itself() {
-        let (text, bytes) = (
-            Secret::from("open sesame"),
-            SecretBytes::from(b"open sesame".to_vec()),
-        );
-        assert_eq!(
-            format!("{text} {text:?} {bytes} {bytes:?}"),
-            "[secret] [secret] [secret] [secret]"
-        );
+        let (text, bytes) = (Secret::from("open sesame"), SecretBytes::from(b"open sesame".to_vec()));
+        assert_eq!(format!("{text} {text:?} {bytes} {bytes:?}"), "[secret] [secret] [secret] [secret]");
         assert_eq!(format!("{:?}", Some(text)), "Some([secret])");
     }
 

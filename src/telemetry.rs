@@ -27,10 +27,8 @@ pub enum TelemetryError {
 pub fn start(directives: &str, format: Format) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_new(directives)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     match format {
         Format::Text => lines.finish().try_init()?,
         Format::Json => lines.json().flatten_event(true).finish().try_init()?,

@@ -53,18 +53,13 @@ impl MasterKey {
         if !fits {
             return Err(VaultError::BadKey(id.to_owned()));
         }
-        Ok(Self {
-            id: id.to_owned(),
-            key: aead_key(key)?,
-        })
+        Ok(Self { id: id.to_owned(), key: aead_key(key)? })
     }
 }
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -140,11 +135,7 @@ impl Vault {
         let length = u8::try_from(master.id.len()).map_err(|_| VaultError::BadKey(master.id.clone()))?;
         let mut wrapped = vec![VERSION, length];
         wrapped.extend_from_slice(master.id.as_bytes());
-        wrapped.extend(seal(
-            &master.key,
-            &bound_to(&["data key", owner, &master.id]),
-            key.as_slice(),
-        )?);
+        wrapped.extend(seal(&master.key, &bound_to(&["data key", owner, &master.id]), key.as_slice())?);
         Ok(WrappedKey(wrapped))
     }
 
@@ -167,10 +158,7 @@ impl DataKey {
     fn new(key: &[u8]) -> Result<Self, VaultError> {
         // Fingerprints get a key of their own, so that sealing and marking never share one.
         let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"reinstate mark v1");
-        Ok(Self {
-            key: aead_key(key)?,
-            marks: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
-        })
+        Ok(Self { key: aead_key(key)?, marks: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) })
     }
 
     /// Seals `plain` for `place`.
@@ -213,9 +201,7 @@ fn bound_to(parts: &[&str]) -> Vec<u8> {
 }
 
 fn aead_key(key: &[u8]) -> Result<LessSafeKey, VaultError> {
-    UnboundKey::new(&AES_256_GCM, key)
-        .map(LessSafeKey::new)
-        .map_err(|_| VaultError::Broken)
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| VaultError::Broken)
 }
 
 /// Nonce, then ciphertext and tag. Nonces are random: a data key seals far fewer than 2^32 times.
@@ -235,10 +221,8 @@ fn open(key: &LessSafeKey, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8
     let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(VaultError::Broken)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Broken)?;
     let mut bytes = Zeroizing::new(sealed.to_vec());
-    let length = key
-        .open_in_place(nonce, Aad::from(aad), bytes.as_mut_slice())
-        .map_err(|_| VaultError::Broken)?
-        .len();
+    let length =
+        key.open_in_place(nonce, Aad::from(aad), bytes.as_mut_slice()).map_err(|_| VaultError::Broken)?.len();
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -249,20 +233,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn vault(keys: &[(&str, u8)]) -> Vault {
-        Vault::new(
-            keys.iter()
-                .map(|(id, byte)| MasterKey::new(id, &[*byte; 32]).unwrap())
-                .collect(),
-        )
-        .unwrap()
+        Vault::new(keys.iter().map(|(id, byte)| MasterKey::new(id, &[*byte; 32]).unwrap()).collect()).unwrap()
     }
 
     fn place(row: &str) -> Place {
-        Place {
-            table: "snapshot",
-            column: "sealed",
-            row: row.to_owned(),
-        }
+        Place { table: "snapshot", column: "sealed", row: row.to_owned() }
     }
 
     #[test]
@@ -274,10 +249,7 @@ mod tests {
             vault(&[("new", 2)]).unwrap("ana", &wrapped).unwrap_err(),
             VaultError::UnknownMasterKey("old".to_owned())
         );
-        assert_eq!(
-            vault(&[("old", 3)]).unwrap("ana", &wrapped).unwrap_err(),
-            VaultError::Broken
-        );
+        assert_eq!(vault(&[("old", 3)]).unwrap("ana", &wrapped).unwrap_err(), VaultError::Broken);
         assert_eq!(both.unwrap("bo", &wrapped).unwrap_err(), VaultError::Broken);
     }
 
@@ -287,20 +259,14 @@ mod tests {
         assert!(MasterKey::new("short", &[1; 31]).is_err());
         assert!(MasterKey::new("", &[1; 32]).is_err());
         let twice = ["a", "a"].map(|id| MasterKey::new(id, &[1; 32]).unwrap());
-        assert_eq!(
-            Vault::new(Vec::from(twice)).unwrap_err(),
-            VaultError::BadKey("a".to_owned())
-        );
+        assert_eq!(Vault::new(Vec::from(twice)).unwrap_err(), VaultError::BadKey("a".to_owned()));
     }
 
     #[test]
     fn keys_do_not_print_themselves() {
         let vault = vault(&[("k1", 7)]);
         let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
-        assert_eq!(
-            format!("{vault:?} {key:?}"),
-            "Vault { keys: [MasterKey { id: \"k1\", .. }] } DataKey"
-        );
+        assert_eq!(format!("{vault:?} {key:?}"), "Vault { keys: [MasterKey { id: \"k1\", .. }] } DataKey");
     }
 
     proptest! {

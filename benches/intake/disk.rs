@@ -35,19 +35,13 @@ pub(crate) fn flush_median(dir: &Path) -> Result<Duration> {
 /// promise.
 pub(crate) fn check_callbacks_on_file(dir: &Path, acked: u64) -> Result<()> {
     let path = dir.join(DATABASE);
-    ensure!(
-        path.exists(),
-        "{acked} callbacks were answered 200, and there is no database file"
-    );
+    ensure!(path.exists(), "{acked} callbacks were answered 200, and there is no database file");
     let database = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .context("opening the service's database")?;
     let rows: i64 = database
         .query_row("SELECT count(*) FROM callback_log", [], |row| row.get(0))
         .context("counting the callbacks on file")?;
-    ensure!(
-        u64::try_from(rows)? >= acked,
-        "LOST: {acked} callbacks answered 200, {rows} on file"
-    );
+    ensure!(u64::try_from(rows)? >= acked, "LOST: {acked} callbacks answered 200, {rows} on file");
     println!("durable: {acked} callbacks answered 200, {rows} on file after kill -9");
     Ok(())
 }

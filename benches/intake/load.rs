@@ -68,18 +68,13 @@ pub(crate) async fn run(
     }
     let begun = Instant::now();
     let until = begun + length;
-    let mut running: JoinSet<Result<Histogram<u32>>> = knocking
-        .into_iter()
-        .map(|knocker| knocker.knock_until(until))
-        .collect();
+    let mut running: JoinSet<Result<Histogram<u32>>> =
+        knocking.into_iter().map(|knocker| knocker.knock_until(until)).collect();
     let mut latencies = Histogram::new_with_max(LATENCY_MICROS_MAX, LATENCY_DIGITS)?;
     while let Some(ended) = running.join_next().await {
         latencies.add(ended??)?;
     }
-    Ok(Run {
-        latencies,
-        took: begun.elapsed(),
-    })
+    Ok(Run { latencies, took: begun.elapsed() })
 }
 
 /// Connections that have sent one callback each and then nothing, until they are dropped.
@@ -118,10 +113,7 @@ impl Knocker {
     async fn connect(address: SocketAddr, number: u32) -> Result<Self> {
         let socket = TcpStream::connect(address).await.context("connecting")?;
         socket.set_nodelay(true)?;
-        let id = format!(
-            "{number:0CONNECTION_DIGITS$x}{}",
-            BLANK_ID.split_at(CONNECTION_DIGITS).1
-        );
+        let id = format!("{number:0CONNECTION_DIGITS$x}{}", BLANK_ID.split_at(CONNECTION_DIGITS).1);
         let before = "POST /callback/compliance?customerHashId=";
         let between = format!(
             " HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nx-client-name: bench\r\n\
@@ -129,12 +121,7 @@ impl Knocker {
         );
         let ids = [before.len(), before.len() + id.len() + between.len()];
         let request = format!("{before}{id}{between}{id}\r\n\r\n").into_bytes();
-        Ok(Self {
-            socket,
-            request,
-            ids,
-            sent: 0,
-        })
+        Ok(Self { socket, request, ids, sent: 0 })
     }
 
     async fn knock_until(mut self, until: Instant) -> Result<Histogram<u32>> {
@@ -153,10 +140,7 @@ impl Knocker {
     /// Sends one callback and waits for its answer.
     async fn knock(&mut self) -> Result<()> {
         self.renumber()?;
-        self.socket
-            .write_all(&self.request)
-            .await
-            .context("sending a callback")?;
+        self.socket.write_all(&self.request).await.context("sending a callback")?;
         self.answered().await
     }
 
@@ -166,10 +150,7 @@ impl Knocker {
         let digits = format!("{:0REQUEST_DIGITS$x}", self.sent);
         for id in self.ids {
             let end = id + BLANK_ID.len();
-            let place = self
-                .request
-                .get_mut(end - REQUEST_DIGITS..end)
-                .context("the id is not there")?;
+            let place = self.request.get_mut(end - REQUEST_DIGITS..end).context("the id is not there")?;
             place.copy_from_slice(digits.as_bytes());
         }
         Ok(())

@@ -77,11 +77,7 @@ async fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let met = measure(&args).await?;
-    Ok(if met || !args.enforce {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if met || !args.enforce { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs everything, prints the report, and answers whether every bar was met. That something was lost is an error.
@@ -93,17 +89,9 @@ async fn measure(args: &Args) -> Result<bool> {
     for kind in Kind::ALL {
         servers.push(Server::start(kind, dir.path(), &args.binary).await?);
     }
-    let mut bench = Bench {
-        args,
-        numbering: Numbering::default(),
-        report: Report::new(flush),
-        acked: 0,
-    };
+    let mut bench = Bench { args, numbering: Numbering::default(), report: Report::new(flush), acked: 0 };
     bench.take_turns(&servers).await?;
-    for server in servers
-        .iter()
-        .filter(|server| args.idle > 0 && server.kind == Kind::Reinstate)
-    {
+    for server in servers.iter().filter(|server| args.idle > 0 && server.kind == Kind::Reinstate) {
         bench.with_idle(server).await?;
     }
     eprintln!();
@@ -131,10 +119,7 @@ impl Bench<'_> {
                     let measured = self.one(server, *connections).await?;
                     self.report.add(*connections, server.kind, measured);
                 }
-                eprint!(
-                    "\r{connections} connections, round {round} of {} ",
-                    self.args.rounds
-                );
+                eprint!("\r{connections} connections, round {round} of {} ", self.args.rounds);
                 std::io::stderr().flush()?;
             }
         }

@@ -67,19 +67,11 @@ pub(crate) struct Report {
 impl Report {
     /// An empty report on a disk that takes this long for a flush.
     pub(crate) fn new(flush: Duration) -> Self {
-        Self {
-            flush,
-            measured: BTreeMap::new(),
-            alone: Vec::new(),
-            among_idle: Vec::new(),
-        }
+        Self { flush, measured: BTreeMap::new(), alone: Vec::new(), among_idle: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, connections: u32, kind: Kind, measured: Measured) {
-        self.measured
-            .entry((connections, kind))
-            .or_default()
-            .push(measured);
+        self.measured.entry((connections, kind)).or_default().push(measured);
     }
 
     /// Adds a pair of measurements of the service, without and with idle connections.
@@ -89,24 +81,17 @@ impl Report {
     }
 
     fn medians(&self, connections: u32, kind: Kind) -> Option<Measured> {
-        self.measured
-            .get(&(connections, kind))
-            .map(|all| Measured::medians(all))
+        self.measured.get(&(connections, kind)).map(|all| Measured::medians(all))
     }
 
     /// Prints the table and the bars, and answers whether every bar is met.
     pub(crate) fn print(&self) -> bool {
-        println!(
-            "fdatasync of 4 KiB, median: {:.3} ms\n",
-            self.flush.as_secs_f64() * 1e3
-        );
+        println!("fdatasync of 4 KiB, median: {:.3} ms\n", self.flush.as_secs_f64() * 1e3);
         println!("| connections | server | acks/s | p50 ms | p99 ms | CPU µs/ack | × bare | × file log |");
         println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
         for (connections, kind) in self.measured.keys().copied() {
-            let share = |of: Kind| {
-                self.share(connections, kind, of)
-                    .map_or("-".to_owned(), |x| format!("{x:.2}"))
-            };
+            let share =
+                |of: Kind| self.share(connections, kind, of).map_or("-".to_owned(), |x| format!("{x:.2}"));
             let Some(one) = self.medians(connections, kind) else {
                 continue;
             };
@@ -139,21 +124,9 @@ impl Report {
         };
         let flushes = ours.p99_millis / (self.flush.as_secs_f64() * 1e3);
         let mut verdicts = vec![
-            at_least(
-                "acks/s against bare",
-                ours.per_second / bare.per_second,
-                BARE_SHARE_MIN,
-            ),
-            at_least(
-                "acks/s against the file log",
-                ours.per_second / log.per_second,
-                FILE_LOG_SHARE_MIN,
-            ),
-            at_most(
-                "CPU per ack against bare",
-                ours.cpu_micros / bare.cpu_micros,
-                CPU_RATIO_MAX,
-            ),
+            at_least("acks/s against bare", ours.per_second / bare.per_second, BARE_SHARE_MIN),
+            at_least("acks/s against the file log", ours.per_second / log.per_second, FILE_LOG_SHARE_MIN),
+            at_most("CPU per ack against bare", ours.cpu_micros / bare.cpu_micros, CPU_RATIO_MAX),
             at_most("p99 against one fdatasync", flushes, FLUSHES_MAX),
         ];
         if !self.among_idle.is_empty() {
@@ -174,10 +147,7 @@ fn at_most(what: &str, value: f64, bar: f64) -> bool {
 }
 
 fn verdict(what: &str, value: f64, sign: &str, bar: f64, met: bool) -> bool {
-    println!(
-        "{} {what}: {value:.2} (bar {sign} {bar})",
-        if met { "met   " } else { "MISSED" }
-    );
+    println!("{} {what}: {value:.2} (bar {sign} {bar})", if met { "met   " } else { "MISSED" });
     met
 }
 

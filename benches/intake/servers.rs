@@ -78,10 +78,7 @@ impl Server {
 
     /// Starts this program in another role; it says its address on its first line.
     fn start_own(kind: Kind, command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a yardstick")?;
+        let mut child = command.stdout(Stdio::piped()).spawn().context("starting a yardstick")?;
         let stdout = child.stdout.take().context("the yardstick has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -96,34 +93,17 @@ impl Server {
             .current_dir(dir)
             .env("REINSTATE__PUBLIC__LISTEN", address.to_string())
             .env("REINSTATE__ADMIN__LISTEN", admin.to_string())
-            .env(
-                "REINSTATE__ADMIN__BOOTSTRAP_TOKEN",
-                "bench-token-that-opens-nothing-else",
-            )
-            .env(
-                "REINSTATE__STORE__URL",
-                format!("sqlite:{}", dir.join(DATABASE).display()),
-            )
-            .env("REINSTATE__STORE__SPOOL_DIR", dir.join("spool"))
+            .env("REINSTATE__ADMIN__BOOTSTRAP_TOKEN", "bench-token-that-opens-nothing-else")
+            .env("REINSTATE__STORE__URL", format!("sqlite:{}", dir.join(DATABASE).display()))
             // Nobody answers there: what is measured is the intake, while processing waits for its Nium.
             .env("REINSTATE__NIUM__BASE_URL", format!("http://{nobody}"))
-            .env(
-                "REINSTATE__NIUM__CLIENT_HASH_ID",
-                "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11",
-            )
+            .env("REINSTATE__NIUM__CLIENT_HASH_ID", "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11")
             .env("REINSTATE__NIUM__API_KEY", "bench-key")
-            .env(
-                "REINSTATE__PRIVACY__MASTER_KEYS",
-                "bench:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-            )
+            .env("REINSTATE__PRIVACY__MASTER_KEYS", "bench:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
             .env("REINSTATE__TELEMETRY__LOG", "error")
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
-        let mut server = Self {
-            kind: Kind::Reinstate,
-            address,
-            child,
-        };
+        let mut server = Self { kind: Kind::Reinstate, address, child };
         server.listening().await?;
         Ok(server)
     }
@@ -188,12 +168,7 @@ pub(crate) async fn be_file_log(path: &Path) -> Result<()> {
     let file = File::options().create(true).append(true).open(path)?;
     let (entries, waiting) = mpsc::sync_channel(LOG_WAITING_MAX);
     std::thread::Builder::new().spawn(move || write_groups(file, &waiting))?;
-    serve(
-        Router::new()
-            .route("/callback/compliance", post(log))
-            .with_state(entries),
-    )
-    .await
+    serve(Router::new().route("/callback/compliance", post(log)).with_state(entries)).await
 }
 
 async fn log(State(entries): State<mpsc::SyncSender<Entry>>, request: Request) -> StatusCode {

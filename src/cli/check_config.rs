@@ -22,11 +22,7 @@ pub fn run(sources: &Sources, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
 fn tell(sources: &Sources, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
     match Config::load(sources) {
         Ok(config) => {
-            writeln!(
-                out,
-                "configuration is good (fingerprint {})",
-                config.fingerprint()
-            )?;
+            writeln!(out, "configuration is good (fingerprint {})", config.fingerprint())?;
             for warning in config.warnings() {
                 writeln!(out, "warning: {warning}")?;
             }
@@ -35,11 +31,7 @@ fn tell(sources: &Sources, out: &mut dyn Write, err: &mut dyn Write) -> io::Resu
         }
         Err(problems) => {
             let count = problems.0.len();
-            writeln!(
-                err,
-                "configuration has {count} problem{}:",
-                if count == 1 { "" } else { "s" }
-            )?;
+            writeln!(err, "configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
             writeln!(err, "{problems}")?;
             err.flush()?;
             Ok(BAD_CONFIG)

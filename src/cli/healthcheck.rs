@@ -16,22 +16,16 @@ pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
     let address = reachable(config.public.listen);
     let tls = config.public.tls.is_some();
     let url = format!("{}://{address}/livez", if tls { "https" } else { "http" });
-    let mut client = reqwest::Client::builder()
-        .timeout(LIMIT)
-        .connect_timeout(LIMIT)
-        .no_proxy();
+    let mut client = reqwest::Client::builder().timeout(LIMIT).connect_timeout(LIMIT).no_proxy();
     client = client.tls_certs_only([]);
     if tls {
         // We ask ourselves on a local address, which no certificate names; what counts is that somebody answers.
         client = client.tls_danger_accept_invalid_certs(true);
     }
     let client = client.build()?;
-    let status = runtime()?
-        .block_on(async { client.get(&url).send().await })
-        .map(|answer| answer.status());
-    let status = status
-        .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("{url} does not answer"))?;
+    let status = runtime()?.block_on(async { client.get(&url).send().await }).map(|answer| answer.status());
+    let status =
+        status.map_err(reqwest::Error::without_url).with_context(|| format!("{url} does not answer"))?;
     if status.is_success() {
         return Ok(0);
     }

@@ -26,12 +26,7 @@ pub const USAGE: u8 = 64;
 ///   reinstate serve                        take callbacks on 0.0.0.0:8080, answer operators on 127.0.0.1:9090
 ///   reinstate token create --role app --name backend
 #[derive(Parser, Debug)]
-#[command(
-    name = "reinstate",
-    version,
-    verbatim_doc_comment,
-    arg_required_else_help = true
-)]
+#[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
 struct Cli {
     /// The configuration file; default: config/reinstate.toml if it is there, else what is built in. Any key can also
     /// come from the environment, as `REINSTATE__SECTION__KEY`.
@@ -65,17 +60,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are not errors; everything else is bad usage.
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(USAGE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    if rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .is_err()
-    {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("reinstate: a TLS provider was installed before ours");
         return ExitCode::FAILURE;
     }
@@ -95,11 +83,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Serve => serve::run(&sources()),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
-        Command::CheckConfig => Ok(check_config::run(
-            &sources(),
-            &mut std::io::stdout(),
-            &mut std::io::stderr(),
-        )),
+        Command::CheckConfig => {
+            Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr()))
+        }
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
     }

@@ -40,10 +40,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let listener = TcpListener::bind(args.listen).with_context(|| {
-        format!(
-            "{}: the address cannot be listened on; is another process using it?",
-            args.listen
-        )
+        format!("{}: the address cannot be listened on; is another process using it?", args.listen)
     })?;
     let options = Options {
         client_hash_id: args.client_hash_id.clone(),

@@ -68,13 +68,9 @@ async fn carry_out(store: &Store, command: Command) -> anyhow::Result<u8> {
         }
         Command::List => {
             for token in store.tokens().await? {
-                let end = token
-                    .revoked_at
-                    .map_or_else(|| "valid".to_owned(), |at| format!("revoked {at:.0}"));
-                println!(
-                    "{}  {:<8}  {:.0}  {end}  {}",
-                    token.id, token.role, token.created_at, token.name
-                );
+                let end =
+                    token.revoked_at.map_or_else(|| "valid".to_owned(), |at| format!("revoked {at:.0}"));
+                println!("{}  {:<8}  {:.0}  {end}  {}", token.id, token.role, token.created_at, token.name);
             }
         }
         Command::Revoke { id } => {

@@ -42,10 +42,7 @@ pub(super) fn is_plain_abroad(url: &Url) -> bool {
 /// Whether `url` names this machine, by a name that no resolver can point elsewhere.
 pub(super) fn is_loopback(url: &Url) -> bool {
     host_ip(url).map_or_else(
-        || {
-            url.host_str()
-                .is_some_and(|host| host == "localhost" || host.ends_with(".localhost"))
-        },
+        || url.host_str().is_some_and(|host| host == "localhost" || host.ends_with(".localhost")),
         |ip| ip.is_loopback(),
     )
 }
@@ -114,22 +111,13 @@ mod tests {
                 "{text}"
             );
         }
-        for text in [
-            "http://10.0.0.1",
-            "http://169.254.169.254",
-            "http://[fd00::1]",
-            "http://0.0.0.0",
-        ] {
+        for text in ["http://10.0.0.1", "http://169.254.169.254", "http://[fd00::1]", "http://0.0.0.0"] {
             assert!(
                 !is_loopback(&url(text)) && is_private(&url(text)) && is_plain_abroad(&url(text)),
                 "{text}"
             );
         }
-        for text in [
-            "http://localhost.example.test",
-            "http://203.0.113.1",
-            "http://[2001:db8::1]",
-        ] {
+        for text in ["http://localhost.example.test", "http://203.0.113.1", "http://[2001:db8::1]"] {
             assert!(!is_private(&url(text)) && is_plain_abroad(&url(text)), "{text}");
         }
         assert!(!is_plain_abroad(&url("https://kyc.example.test")));

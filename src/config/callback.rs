@@ -70,10 +70,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Callback, Told> {
     if let (Ok(Some(one)), Ok(Some(other))) = (&static_header, &hmac)
         && one.name == other.header
     {
-        reader.tell(
-            "callback.hmac_header",
-            "is the same header as callback.static_header_name",
-        );
+        reader.tell("callback.hmac_header", "is the same header as callback.static_header_name");
     }
     Ok(Callback {
         secret_path: secret_path?,
@@ -111,14 +108,12 @@ fn pair<T>(
     match (name, values.is_empty()) {
         (Some(name), false) => Ok(Some((name, values))),
         (None, true) => Ok(None),
-        (Some(_), true) => Err(reader.tell(
-            values_key,
-            format!("is missing: {name_key} would lock everybody out"),
-        )),
-        (None, false) => Err(reader.tell(
-            name_key,
-            format!("is missing: nothing would look at {values_key}"),
-        )),
+        (Some(_), true) => {
+            Err(reader.tell(values_key, format!("is missing: {name_key} would lock everybody out")))
+        }
+        (None, false) => {
+            Err(reader.tell(name_key, format!("is missing: nothing would look at {values_key}")))
+        }
     }
 }
 
@@ -128,9 +123,7 @@ fn parse_secret_path(text: &str) -> Result<Secret, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     if !text.bytes().all(allowed) || !SECRET_PATH_CHARS.contains(&text.len()) {
         let (least, most) = (SECRET_PATH_CHARS.start(), SECRET_PATH_CHARS.end());
-        return Err(format!(
-            "must be {least} to {most} letters, digits or . _ ~ - and no slash"
-        ));
+        return Err(format!("must be {least} to {most} letters, digits or . _ ~ - and no slash"));
     }
     if TAKEN.contains(&text) {
         return Err("must not be a word of the addresses themselves".to_owned());
@@ -157,9 +150,7 @@ fn parse_header_value(text: &str) -> Result<Secret, String> {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if !printable || text.trim() != text || !HEADER_VALUE_CHARS.contains(&text.len()) {
         let (least, most) = (HEADER_VALUE_CHARS.start(), HEADER_VALUE_CHARS.end());
-        return Err(format!(
-            "must be {least} to {most} characters of printable ASCII without spaces around"
-        ));
+        return Err(format!("must be {least} to {most} characters of printable ASCII without spaces around"));
     }
     Ok(Secret::from(text))
 }
@@ -168,10 +159,7 @@ fn parse_hmac_secret(text: &str) -> Result<SecretBytes, String> {
     let secret = SecretBytes::from_base64(text).ok_or("is not base64")?;
     if !HMAC_SECRET_BYTES.contains(&secret.expose().len()) {
         let (least, most) = (HMAC_SECRET_BYTES.start(), HMAC_SECRET_BYTES.end());
-        return Err(format!(
-            "must be base64 of {least} to {most} bytes, not of {}",
-            secret.expose().len()
-        ));
+        return Err(format!("must be base64 of {least} to {most} bytes, not of {}", secret.expose().len()));
     }
     Ok(secret)
 }
@@ -185,15 +173,9 @@ mod tests {
         for text in ["s3cret", "A-b_c.d~9", &"x".repeat(128)] {
             assert!(parse_secret_path(text).is_ok(), "{text}");
         }
-        for text in [
-            "short",
-            "with/slash",
-            "with space",
-            "webhook",
-            "callback",
-            "per%20cent",
-            &"x".repeat(129),
-        ] {
+        for text in
+            ["short", "with/slash", "with space", "webhook", "callback", "per%20cent", &"x".repeat(129)]
+        {
             let why = parse_secret_path(text).unwrap_err();
             assert!(!why.contains(text), "{why}");
         }
@@ -222,15 +204,7 @@ mod tests {
     #[test]
     fn a_signing_key_has_16_bytes_at_least() {
         assert!(parse_hmac_secret("MDEyMzQ1Njc4OWFiY2RlZg==").is_ok());
-        assert!(
-            parse_hmac_secret("MDEyMzQ1Njc4OWFiY2Rl")
-                .unwrap_err()
-                .contains("not of 15")
-        );
-        assert!(
-            parse_hmac_secret("not base64!")
-                .unwrap_err()
-                .contains("is not base64")
-        );
+        assert!(parse_hmac_secret("MDEyMzQ1Njc4OWFiY2Rl").unwrap_err().contains("not of 15"));
+        assert!(parse_hmac_secret("not base64!").unwrap_err().contains("is not base64"));
     }
 }

@@ -70,13 +70,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
     let max_submissions = reader.whole("flow.max_submissions", &MAX_SUBMISSIONS);
     let correction_days = reader.whole("flow.correction_days", &CORRECTION_DAYS);
     let unknown_remark = reader.value("flow.unknown_remark", |text| {
-        choice(
-            text,
-            &[
-                ("offer", UnknownRemark::Offer),
-                ("officer", UnknownRemark::Officer),
-            ],
-        )
+        choice(text, &[("offer", UnknownRemark::Offer), ("officer", UnknownRemark::Officer)])
     });
     let rules = read_rules(reader);
     Ok(Flow {
@@ -94,10 +88,7 @@ fn read_rules(reader: &mut Reader) -> Result<Vec<Rule>, Told> {
     for (number, table) in (1..).zip(&tables) {
         let mut faults = Vec::new();
         let rule = read_rule(table, &mut faults);
-        if rule
-            .as_ref()
-            .is_some_and(|rule| rules.iter().any(|earlier| earlier.name == rule.name))
-        {
+        if rule.as_ref().is_some_and(|rule| rules.iter().any(|earlier| earlier.name == rule.name)) {
             faults.push("has the name of an earlier rule".to_owned());
         }
         if faults.is_empty() {
@@ -112,42 +103,26 @@ fn read_rules(reader: &mut Reader) -> Result<Vec<Rule>, Told> {
             reader.tell(RULES, format!("{called} {fault}"));
         }
     }
-    if rules.len() == count {
-        Ok(rules)
-    } else {
-        Err(Told)
-    }
+    if rules.len() == count { Ok(rules) } else { Err(Told) }
 }
 
 /// One rule; every fault of it is collected, and `None` means that there was one.
 fn read_rule(table: &BTreeMap<String, Raw>, faults: &mut Vec<String>) -> Option<Rule> {
     const KEYS: [&str; 4] = ["name", "class", "contains", "fields"];
     let unknown = table.keys().filter(|key| !KEYS.contains(&key.as_str()));
-    faults.extend(unknown.map(|key| {
-        format!(
-            "has the unknown key {}; a rule has name, class, contains, fields",
-            shown(key)
-        )
-    }));
+    faults.extend(
+        unknown.map(|key| {
+            format!("has the unknown key {}; a rule has name, class, contains, fields", shown(key))
+        }),
+    );
     let name = keep(faults, text(table, "name").and_then(parse_name));
     let class = keep(faults, text(table, "class").and_then(parse_class));
-    let contains = keep(
-        faults,
-        texts(table, "contains").and_then(|phrases| parse_phrases(&phrases)),
-    );
-    let fields = keep(
-        faults,
-        texts(table, "fields").and_then(|fields| parse_fields(&fields)),
-    );
+    let contains = keep(faults, texts(table, "contains").and_then(|phrases| parse_phrases(&phrases)));
+    let fields = keep(faults, texts(table, "fields").and_then(|fields| parse_fields(&fields)));
     if class == Some(RuleClass::Final) && fields.as_ref().is_some_and(|fields| !fields.is_empty()) {
         faults.push("is final, so its fields would never be asked for".to_owned());
     }
-    Some(Rule {
-        name: name?,
-        class: class?,
-        contains: contains?,
-        fields: fields?,
-    })
+    Some(Rule { name: name?, class: class?, contains: contains?, fields: fields? })
 }
 
 fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
@@ -181,19 +156,14 @@ fn texts<'a>(table: &'a BTreeMap<String, Raw>, key: &str) -> Result<Vec<&'a str>
 fn parse_name(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.is_empty() || text.len() > NAME_CHARS_MAX || !text.bytes().all(allowed) {
-        return Err(format!(
-            "must have a name of 1 to {NAME_CHARS_MAX} small letters, digits and hyphens"
-        ));
+        return Err(format!("must have a name of 1 to {NAME_CHARS_MAX} small letters, digits and hyphens"));
     }
     Ok(text.to_owned())
 }
 
 fn parse_class(text: &str) -> Result<RuleClass, String> {
-    choice(
-        text,
-        &[("fixable", RuleClass::Fixable), ("final", RuleClass::Final)],
-    )
-    .map_err(|why| format!("has a class that {why}"))
+    choice(text, &[("fixable", RuleClass::Fixable), ("final", RuleClass::Final)])
+        .map_err(|why| format!("has a class that {why}"))
 }
 
 fn parse_phrases(phrases: &[&str]) -> Result<Vec<String>, String> {
@@ -202,10 +172,9 @@ fn parse_phrases(phrases: &[&str]) -> Result<Vec<String>, String> {
     }
     let sound = |phrase: &&str| phrase.len() <= PHRASE_CHARS_MAX && phrase.chars().any(char::is_alphanumeric);
     match phrases.iter().find(|phrase| !sound(phrase)) {
-        Some(phrase) => Err(format!(
-            "contains the phrase {}, which has no word or is too long",
-            shown(phrase)
-        )),
+        Some(phrase) => {
+            Err(format!("contains the phrase {}, which has no word or is too long", shown(phrase)))
+        }
         None => Ok(phrases.iter().map(|&phrase| phrase.to_owned()).collect()),
     }
 }
@@ -216,10 +185,7 @@ fn parse_fields(fields: &[&str]) -> Result<Vec<String>, String> {
             && field.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     match fields.iter().find(|field| !sound(field)) {
-        Some(field) => Err(format!(
-            "has the field {}, which is not a name such as firstName",
-            shown(field)
-        )),
+        Some(field) => Err(format!("has the field {}, which is not a name such as firstName", shown(field))),
         None => Ok(fields.iter().map(|&field| field.to_owned()).collect()),
     }
 }

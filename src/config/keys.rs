@@ -108,11 +108,7 @@ pub(super) fn find(path: &str) -> Option<Spelling> {
 
 /// Whether `path` is a section: some key lives below it.
 pub(super) fn is_section(path: &str) -> bool {
-    KEYS.iter().any(|key| {
-        key.path
-            .strip_prefix(path)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The variable of a key: `nium.api_key` is `REINSTATE__NIUM__API_KEY`.
@@ -122,10 +118,7 @@ pub(super) fn env_name(path: &str) -> String {
 
 /// The key that a variable's name spells, if it spells one exactly.
 pub(super) fn find_env(name: &str) -> Option<Spelling> {
-    let path = name
-        .strip_prefix(ENV_PREFIX)?
-        .replace("__", ".")
-        .to_ascii_lowercase();
+    let path = name.strip_prefix(ENV_PREFIX)?.replace("__", ".").to_ascii_lowercase();
     find(&path).filter(|_| env_name(&path) == name)
 }
 
@@ -143,20 +136,15 @@ pub(super) fn nearest(path: &str) -> Option<String> {
         .min_by_key(|(mistakes, _)| *mistakes)
         .filter(|(mistakes, _)| *mistakes <= mistakes_max);
     // A key under the wrong section is far off in letters but plain to a reader.
-    near.map(|(_, known)| known)
-        .or_else(|| spellings().find(|known| last(known) == last(&path)))
+    near.map(|(_, known)| known).or_else(|| spellings().find(|known| last(known) == last(&path)))
 }
 
 fn spellings() -> impl Iterator<Item = String> {
     let keys = KEYS.iter().map(|key| key.path.to_owned());
-    let in_files = KEYS
-        .iter()
-        .filter(|key| key.kind.is_secret())
-        .map(|key| format!("{}{FILE_SUFFIX}", key.path));
-    let sections = KEYS
-        .iter()
-        .filter_map(|key| key.path.rsplit_once('.'))
-        .map(|(section, _)| section.to_owned());
+    let in_files =
+        KEYS.iter().filter(|key| key.kind.is_secret()).map(|key| format!("{}{FILE_SUFFIX}", key.path));
+    let sections =
+        KEYS.iter().filter_map(|key| key.path.rsplit_once('.')).map(|(section, _)| section.to_owned());
     keys.chain(in_files).chain(sections)
 }
 

@@ -105,10 +105,7 @@ pub(super) struct Layers {
 /// Lays the three layers over one another and reads the files that winning secrets are in.
 pub(super) fn collect(sources: &Sources, problems: &mut Problems) -> Layers {
     let embedded = from_toml(DEFAULT_FILE, None, problems);
-    let users = sources
-        .file
-        .as_deref()
-        .map_or(Some(Values::new()), |path| from_file(path, problems));
+    let users = sources.file.as_deref().map_or(Some(Values::new()), |path| from_file(path, problems));
     let is_whole = embedded.is_some() && users.is_some();
     let mut values = embedded.unwrap_or_default();
     values.extend(users.unwrap_or_default());
@@ -129,10 +126,7 @@ fn from_file(path: &Path, problems: &mut Problems) -> Option<Values> {
     match read_file(path, FILE_BYTES_MAX) {
         Ok(text) => from_toml(&text, Some(path), problems),
         Err(why) => {
-            problems.push(Problem::new(
-                path.display().to_string(),
-                format!("cannot be read: {why}"),
-            ));
+            problems.push(Problem::new(path.display().to_string(), format!("cannot be read: {why}")));
             None
         }
     }
@@ -144,21 +138,13 @@ fn from_toml(text: &str, path: Option<&Path>, problems: &mut Problems) -> Option
         None => Place::Default,
         Some(path) => Place::Line(path.to_owned(), line_of(text, at)),
     };
-    let name = path.map_or_else(
-        || "the embedded file".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let name = path.map_or_else(|| "the embedded file".to_owned(), |path| path.display().to_string());
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let tell = |error: &toml::de::Error| {
             let problem = Problem::new(&name, format!("is not TOML: {}", error.message()));
-            let line = error
-                .span()
-                .map(|span| format!("line {}", line_of(text, span.start)));
-            Problem {
-                place: line,
-                ..problem
-            }
+            let line = error.span().map(|span| format!("line {}", line_of(text, span.start)));
+            Problem { place: line, ..problem }
         };
         // The parser's own rendering quotes the line, and the line may hold a secret: only its sentence is told.
         problems.0.extend(errors.iter().map(tell));
@@ -192,23 +178,11 @@ struct Leaf<'a> {
 fn flatten<'a>(section: &str, table: &'a DeTable<'a>, found: &mut Vec<Leaf<'a>>) {
     for (key, value) in table {
         let name = key.get_ref();
-        let path = if section.is_empty() {
-            name.to_string()
-        } else {
-            format!("{section}.{name}")
-        };
+        let path = if section.is_empty() { name.to_string() } else { format!("{section}.{name}") };
         match (keys::is_section(&path), value.get_ref()) {
             (true, DeValue::Table(inner)) => flatten(&path, inner, found),
-            (true, _) => found.push(Leaf {
-                path,
-                value: None,
-                at: key.span().start,
-            }),
-            (false, leaf) => found.push(Leaf {
-                path,
-                value: Some(leaf),
-                at: key.span().start,
-            }),
+            (true, _) => found.push(Leaf { path, value: None, at: key.span().start }),
+            (false, leaf) => found.push(Leaf { path, value: Some(leaf), at: key.span().start }),
         }
     }
 }
@@ -227,10 +201,7 @@ fn lay(values: &mut Values, spelling: Spelling, written: Written, problems: &mut
         (false, raw) => raw,
     };
     if let Some(first) = values.get(path) {
-        let message = format!(
-            "is set twice, as a value and as a file ({} and {place})",
-            first.place
-        );
+        let message = format!("is set twice, as a value and as a file ({} and {place})", first.place);
         problems.push(Problem::new(path, message).hint("keep one of the two"));
     }
     values.insert(path, Written { raw, place });
@@ -288,17 +259,10 @@ fn from_secret_file(path: &str, file: &Path) -> Result<Raw, Problem> {
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() {
-        return Err(Problem::new(
-            path,
-            format!("the file {} is empty", file.display()),
-        ));
+        return Err(Problem::new(path, format!("the file {} is empty", file.display())));
     }
     let is_list = keys::find(path).is_some_and(|spelling| spelling.key.kind == Kind::SecretList);
-    Ok(if is_list {
-        entries(text.lines())
-    } else {
-        word(text)
-    })
+    Ok(if is_list { entries(text.lines()) } else { word(text) })
 }
 
 fn word(text: &str) -> Raw {
@@ -306,30 +270,20 @@ fn word(text: &str) -> Raw {
 }
 
 fn entries<'a>(parts: impl Iterator<Item = &'a str>) -> Raw {
-    Raw::List(
-        parts
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(word)
-            .collect(),
-    )
+    Raw::List(parts.map(str::trim).filter(|part| !part.is_empty()).map(word).collect())
 }
 
 fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::Text(Zeroizing::new(text.to_string())),
         DeValue::Integer(number) => whole(number).map_or(Raw::Other("a number too large"), Raw::Whole),
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .map_or(Raw::Other("an unreadable number"), Raw::Real),
+        DeValue::Float(number) => {
+            number.as_str().parse().map_or(Raw::Other("an unreadable number"), Raw::Real)
+        }
         DeValue::Boolean(flag) => Raw::Flag(*flag),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
         DeValue::Table(table) => Raw::Table(
-            table
-                .iter()
-                .map(|(key, value)| (key.get_ref().to_string(), raw(value.get_ref())))
-                .collect(),
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), raw(value.get_ref()))).collect(),
         ),
         DeValue::Datetime(_) => Raw::Other("a date"),
     }
@@ -351,10 +305,7 @@ fn unknown(path: &str, message: &str, spell: impl Fn(String) -> Option<String>) 
 impl Problem {
     /// The same problem under the name by which the reader knows it.
     fn called(self, name: &str) -> Self {
-        Self {
-            key: name.to_owned(),
-            ..self
-        }
+        Self { key: name.to_owned(), ..self }
     }
 }
 
@@ -362,9 +313,7 @@ impl Problem {
 fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
         return Err(format!("it is larger than {} KiB", bytes_max / 1024));
     }
@@ -374,9 +323,5 @@ fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
 
 /// The line, counted from 1, that holds the byte at `at`.
 fn line_of(text: &str, at: usize) -> usize {
-    text.bytes()
-        .take(at)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        .saturating_add(1)
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
 }

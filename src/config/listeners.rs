@@ -67,26 +67,15 @@ pub(super) fn read(reader: &mut Reader) -> (Result<Public, Told>, Result<Admin, 
         && collide(public, admin)
     {
         let message = format!("takes the same port as public.listen ({public})");
-        reader.tell_with_hint(
-            "admin.listen",
-            message,
-            "give it a port of its own; 127.0.0.1:9090 is usual",
-        );
+        reader.tell_with_hint("admin.listen", message, "give it a port of its own; 127.0.0.1:9090 is usual");
     }
-    (
-        read_public(reader, public_listen),
-        read_admin(reader, admin_listen),
-    )
+    (read_public(reader, public_listen), read_admin(reader, admin_listen))
 }
 
 fn read_public(reader: &mut Reader, listen: Result<SocketAddr, Told>) -> Result<Public, Told> {
-    let url = reader.optional("public.url", |text| {
-        base_url(text).map(|url| without_end_slash(&url))
-    });
+    let url = reader.optional("public.url", |text| base_url(text).map(|url| without_end_slash(&url)));
     let tls = read_tls(reader);
-    let drain = reader
-        .whole("public.drain_seconds", &DRAIN_SECONDS)
-        .map(Duration::from_secs);
+    let drain = reader.whole("public.drain_seconds", &DRAIN_SECONDS).map(Duration::from_secs);
     let header_timeout = reader.millis("public.header_timeout_ms", &WAIT_MS);
     let handshake_timeout = reader.millis("public.handshake_timeout_ms", &WAIT_MS);
     let body_timeout = reader.millis("public.body_timeout_ms", &WAIT_MS);
@@ -108,37 +97,25 @@ fn read_tls(reader: &mut Reader) -> Result<Option<Tls>, Told> {
         (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
         (None, None) => Ok(None),
         (Some(_), None) => Err(reader.tell("public.tls_key", "is missing: public.tls_cert needs its key")),
-        (None, Some(_)) => Err(reader.tell(
-            "public.tls_cert",
-            "is missing: public.tls_key needs its certificate",
-        )),
+        (None, Some(_)) => {
+            Err(reader.tell("public.tls_cert", "is missing: public.tls_key needs its certificate"))
+        }
     }
 }
 
 fn read_admin(reader: &mut Reader, listen: Result<SocketAddr, Told>) -> Result<Admin, Told> {
-    let url = reader.optional("admin.url", |text| {
-        base_url(text).map(|url| without_end_slash(&url))
-    });
-    let bootstrap_token = reader.optional("admin.bootstrap_token", |text| {
-        token(text, &TOKEN_CHARS).map(Secret::from)
-    });
+    let url = reader.optional("admin.url", |text| base_url(text).map(|url| without_end_slash(&url)));
+    let bootstrap_token =
+        reader.optional("admin.bootstrap_token", |text| token(text, &TOKEN_CHARS).map(Secret::from));
     let listen = listen?;
     let url = url?.unwrap_or_else(|| format!("http://{listen}"));
-    Ok(Admin {
-        listen,
-        url,
-        bootstrap_token: bootstrap_token?,
-    })
+    Ok(Admin { listen, url, bootstrap_token: bootstrap_token? })
 }
 
 fn listen(reader: &mut Reader, key: &'static str) -> Result<SocketAddr, Told> {
     reader.value(key, |text| {
-        text.parse().map_err(|_| {
-            format!(
-                "must be an address with a port, such as 0.0.0.0:8080, not {}",
-                shown(text)
-            )
-        })
+        text.parse()
+            .map_err(|_| format!("must be an address with a port, such as 0.0.0.0:8080, not {}", shown(text)))
     })
 }
 
@@ -153,10 +130,7 @@ fn readable_file(text: &str) -> Result<PathBuf, String> {
     match readable {
         Ok(metadata) if metadata.is_file() => Ok(PathBuf::from(text)),
         Ok(_) => Err(format!("names something that is not a file: {}", shown(text))),
-        Err(error) => Err(format!(
-            "names a file that cannot be read, {}: {error}",
-            shown(text)
-        )),
+        Err(error) => Err(format!("names a file that cannot be read, {}: {error}", shown(text))),
     }
 }
 
@@ -177,10 +151,6 @@ mod tests {
     #[test]
     fn a_folder_is_not_a_file() {
         assert!(readable_file("/").unwrap_err().contains("not a file"));
-        assert!(
-            readable_file("/nowhere/at/all")
-                .unwrap_err()
-                .contains("cannot be read")
-        );
+        assert!(readable_file("/nowhere/at/all").unwrap_err().contains("cannot be read"));
     }
 }

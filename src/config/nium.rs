@@ -46,7 +46,7 @@ pub struct Nium {
     /// Our name with Nium for the header `x-client-name`; empty sends none.
     pub client_name: String,
     /// Under whose rules customers are onboarded.
-    pub region: Region,
+    pub region: Option<Region>,
     /// Requests a second, on average.
     pub requests_per_second: f64,
     /// Requests that may go out at once after a quiet time.
@@ -107,29 +107,19 @@ impl Region {
     }
 }
 
-const CLIENT_HASH_ID: HowTo = HowTo {
-    example: r#""1b2f7c1e-…""#,
-    origin: "Nium gives it to you with the API key, as clientHashId",
-};
+const CLIENT_HASH_ID: HowTo =
+    HowTo { example: r#""1b2f7c1e-…""#, origin: "Nium gives it to you with the API key, as clientHashId" };
 
-const API_KEY: HowTo = HowTo {
-    example: r#""…""#,
-    origin: "Nium gives it to you; it belongs into a secret store",
-};
-
-const REGION: HowTo = HowTo {
-    example: r#""SG""#,
-    origin: "one of SG, EU, AU, HK, UK, US, CA: the regulatoryRegion of your client",
-};
+const API_KEY: HowTo =
+    HowTo { example: r#""…""#, origin: "Nium gives it to you; it belongs into a secret store" };
 
 pub(super) fn read(reader: &mut Reader) -> Result<Nium, Told> {
     let base_url = reader.value("nium.base_url", parse_base_url);
     let client_hash_id = reader.required("nium.client_hash_id", &CLIENT_HASH_ID, parse_client_hash_id);
-    let api_key = reader.required("nium.api_key", &API_KEY, |text| {
-        token(text, &API_KEY_CHARS).map(Secret::from)
-    });
+    let api_key =
+        reader.required("nium.api_key", &API_KEY, |text| token(text, &API_KEY_CHARS).map(Secret::from));
     let client_name = reader.value("nium.client_name", |text| token(text, &CLIENT_NAME_CHARS));
-    let region = reader.required("nium.region", &REGION, |text| choice(text, &Region::ALL));
+    let region = reader.optional("nium.region", |text| choice(text, &Region::ALL));
     let requests_per_second = reader.real("nium.requests_per_second", &REQUESTS_PER_SECOND);
     let burst = reader.whole("nium.burst", &BURST);
     let concurrency = reader.whole("nium.concurrency", &CONCURRENCY);
@@ -171,15 +161,8 @@ fn parse_base_url(text: &str) -> Result<String, String> {
 fn parse_client_hash_id(text: &str) -> Result<Uuid, String> {
     /// Characters of a hyphenated UUID; the parser would take other spellings too, Nium's paths do not.
     const UUID_CHARS: usize = 36;
-    let id = Uuid::try_parse(text)
-        .ok()
-        .filter(|id| text.len() == UUID_CHARS && !id.is_nil());
-    id.ok_or_else(|| {
-        format!(
-            "must be a UUID with hyphens, as Nium wrote it, not {}",
-            shown(text)
-        )
-    })
+    let id = Uuid::try_parse(text).ok().filter(|id| text.len() == UUID_CHARS && !id.is_nil());
+    id.ok_or_else(|| format!("must be a UUID with hyphens, as Nium wrote it, not {}", shown(text)))
 }
 
 #[cfg(test)]
@@ -196,26 +179,16 @@ mod tests {
     #[test]
     fn a_client_hash_id_is_a_hyphenated_uuid() {
         assert!(parse_client_hash_id("0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01").is_ok());
-        for text in [
-            "",
-            "0d6a1c547c1b4b0e8f383f1f2f6f9a01",
-            "00000000-0000-0000-0000-000000000000",
-            "client1",
-        ] {
+        for text in
+            ["", "0d6a1c547c1b4b0e8f383f1f2f6f9a01", "00000000-0000-0000-0000-000000000000", "client1"]
+        {
             assert!(parse_client_hash_id(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_key_never_travels_in_plain() {
-        assert_eq!(
-            parse_base_url("http://127.0.0.1:4010/").as_deref(),
-            Ok("http://127.0.0.1:4010")
-        );
-        assert!(
-            parse_base_url("http://gateway.example.test")
-                .unwrap_err()
-                .contains("https://")
-        );
+        assert_eq!(parse_base_url("http://127.0.0.1:4010/").as_deref(), Ok("http://127.0.0.1:4010"));
+        assert!(parse_base_url("http://gateway.example.test").unwrap_err().contains("https://"));
     }
 }

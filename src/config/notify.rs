@@ -50,12 +50,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Notify, Told> {
     let timeout = reader.millis("notify.webhook.timeout_ms", &TIMEOUT_MS);
     let (url, secrets, allow_private, timeout) = (url?, secrets?, allow_private?, timeout?);
     let webhook = match (url, secrets.is_empty()) {
-        (Some(url), false) => Some(Webhook {
-            url,
-            secrets,
-            allow_private,
-            timeout,
-        }),
+        (Some(url), false) => Some(Webhook { url, secrets, allow_private, timeout }),
         (None, true) => None,
         (Some(_), true) => {
             let hint = "make one: echo whsec_$(openssl rand -base64 32)";
@@ -79,7 +74,7 @@ fn parse_url(text: &str, allow_private: bool) -> Result<String, String> {
     }
     if is_private(&url) && !allow_private {
         return Err(
-            "names a private or loopback place; notify.webhook.allow_private = true allows that".to_owned(),
+            "names a private or loopback place; notify.webhook.allow_private = true allows that".to_owned()
         );
     }
     Ok(url.into())
@@ -87,10 +82,7 @@ fn parse_url(text: &str, allow_private: bool) -> Result<String, String> {
 
 fn parse_secret(text: &str) -> Result<Secret, String> {
     let rest = text.strip_prefix(SECRET_PREFIX).ok_or("must begin with whsec_")?;
-    let bytes = STANDARD
-        .decode(rest)
-        .map(Zeroizing::new)
-        .map_err(|_| "must be base64 after whsec_")?;
+    let bytes = STANDARD.decode(rest).map(Zeroizing::new).map_err(|_| "must be base64 after whsec_")?;
     if !SECRET_BYTES.contains(&bytes.len()) {
         let (least, most) = (SECRET_BYTES.start(), SECRET_BYTES.end());
         return Err(format!(
@@ -108,11 +100,7 @@ mod tests {
     #[test]
     fn plain_http_stays_on_this_machine_and_needs_a_word() {
         assert!(parse_url("https://app.example.test/hooks?tenant=a", false).is_ok());
-        assert!(
-            parse_url("http://app.example.test", true)
-                .unwrap_err()
-                .contains("https://")
-        );
+        assert!(parse_url("http://app.example.test", true).unwrap_err().contains("https://"));
         for text in ["http://localhost:3000/hooks", "https://10.0.0.8/hooks"] {
             assert!(parse_url(text, true).is_ok());
             assert!(parse_url(text, false).unwrap_err().contains("allow_private"));

@@ -17,26 +17,15 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            place: None,
-            message: message.into(),
-            hint: None,
-        }
+        Self { key: key.into(), place: None, message: message.into(), hint: None }
     }
 
     pub(super) fn at(self, place: impl fmt::Display) -> Self {
-        Self {
-            place: Some(place.to_string()),
-            ..self
-        }
+        Self { place: Some(place.to_string()), ..self }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 

@@ -44,11 +44,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(values: Values, scope: Scope, problems: Problems) -> Self {
-        Self {
-            values,
-            scope,
-            problems,
-        }
+        Self { values, scope, problems }
     }
 
     /// Everything that was wrong.
@@ -116,16 +112,13 @@ impl Reader {
         let read = self.read(key, |raw| {
             let number = match raw {
                 Raw::Whole(number) => u64::try_from(*number).ok(),
-                Raw::Word(word) => Some(
-                    word.trim()
-                        .parse()
-                        .map_err(|_| "must be a whole number".to_owned())?,
-                ),
+                Raw::Word(word) => {
+                    Some(word.trim().parse().map_err(|_| "must be a whole number".to_owned())?)
+                }
                 other => return Err(format!("must be a whole number, not {}", other.describe())),
             };
-            let number = number
-                .filter(|number| range.contains(number))
-                .and_then(|number| T::try_from(number).ok());
+            let number =
+                number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
             number.ok_or_else(|| format!("must be between {} and {}", range.start(), range.end()))
         })?;
         self.present(key, read)
@@ -160,10 +153,7 @@ impl Reader {
     pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, Told> {
         let read = self.read(key, |raw| match raw {
             Raw::Flag(flag) => Ok(*flag),
-            Raw::Word(word) => word
-                .trim()
-                .parse()
-                .map_err(|_| "must be true or false".to_owned()),
+            Raw::Word(word) => word.trim().parse().map_err(|_| "must be true or false".to_owned()),
             other => Err(format!("must be true or false, not {}", other.describe())),
         })?;
         self.present(key, read)
@@ -212,10 +202,7 @@ impl Reader {
                 .iter()
                 .map(|entry| match entry {
                     Raw::Table(table) => Ok(table.clone()),
-                    other => Err(format!(
-                        "must be a list of tables, but holds {}",
-                        other.describe()
-                    )),
+                    other => Err(format!("must be a list of tables, but holds {}", other.describe())),
                 })
                 .collect::<Result<Vec<_>, String>>()
         })?;
@@ -254,15 +241,9 @@ fn how_to_set(key: &str, how_to: &HowTo) -> String {
     let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
     let env = keys::env_name(key);
     let is_secret = keys::find(key).is_some_and(|spelling| spelling.key.kind.is_secret());
-    let file = if is_secret {
-        format!(" (or {env}_FILE, the name of a file that holds it)")
-    } else {
-        String::new()
-    };
-    format!(
-        "write {name} = {} under [{section}], or set {env}{file}; {}",
-        how_to.example, how_to.origin
-    )
+    let file =
+        if is_secret { format!(" (or {env}_FILE, the name of a file that holds it)") } else { String::new() };
+    format!("write {name} = {} under [{section}], or set {env}{file}; {}", how_to.example, how_to.origin)
 }
 
 fn entries(raw: &Raw) -> Result<&[Raw], String> {
@@ -301,9 +282,7 @@ fn is_reference(text: &str) -> bool {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
     SCHEMES.iter().any(|scheme| lower.starts_with(scheme))
-        || BRACKETS
-            .iter()
-            .any(|(open, close)| text.starts_with(open) && text.ends_with(close))
+        || BRACKETS.iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close))
 }
 
 /// One of a closed set of words, exactly as spelt.
@@ -323,10 +302,7 @@ pub(super) fn token(text: &str, range: &RangeInclusive<usize>) -> Result<String,
     }
     if !range.contains(&text.len()) {
         let (least, most) = (range.start(), range.end());
-        return Err(format!(
-            "must have {least} to {most} characters, not {}",
-            text.len()
-        ));
+        return Err(format!("must have {least} to {most} characters, not {}", text.len()));
     }
     Ok(text.to_owned())
 }
@@ -337,16 +313,9 @@ mod tests {
 
     #[test]
     fn references_and_placeholders_are_recognised() {
-        for text in [
-            "env:KEY",
-            "ENV:KEY",
-            "file:/run/key",
-            "${KEY}",
-            " ${KEY} ",
-            "$(cat key)",
-            "{{ key }}",
-            "<key>",
-        ] {
+        for text in
+            ["env:KEY", "ENV:KEY", "file:/run/key", "${KEY}", " ${KEY} ", "$(cat key)", "{{ key }}", "<key>"]
+        {
             assert!(is_reference(text), "{text}");
         }
         for text in ["environment", "$tr0ng", "a<b>", "whsec_abc", "{braces}"] {
@@ -358,20 +327,13 @@ mod tests {
     fn a_choice_names_what_may_be_chosen() {
         let options = [("text", 1), ("json", 2)];
         assert_eq!(choice("json", &options), Ok(2));
-        assert_eq!(
-            choice("JSON", &options).unwrap_err(),
-            "must be one of text, json, not \"JSON\""
-        );
+        assert_eq!(choice("JSON", &options).unwrap_err(), "must be one of text, json, not \"JSON\"");
     }
 
     #[test]
     fn a_token_has_its_bounds_and_is_never_shown() {
         assert_eq!(token("abcd", &(4..=5)).as_deref(), Ok("abcd"));
-        assert!(
-            token("abc", &(4..=5))
-                .unwrap_err()
-                .contains("4 to 5 characters, not 3")
-        );
+        assert!(token("abc", &(4..=5)).unwrap_err().contains("4 to 5 characters, not 3"));
         assert!(token("abcdef", &(4..=5)).is_err());
         for text in ["zq cd", "zqcd\n", "zqcé"] {
             let why = token(text, &(1..=9)).unwrap_err();

@@ -26,7 +26,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Store, Told> {
 fn parse(text: &str) -> Result<StoreUrl, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return Err(
-            "names PostgreSQL, but this release has SQLite only; write sqlite: and a file name".to_owned(),
+            "names PostgreSQL, but this release has SQLite only; write sqlite: and a file name".to_owned()
         );
     }
     let Some(path) = text.strip_prefix("sqlite:") else {
@@ -34,7 +34,7 @@ fn parse(text: &str) -> Result<StoreUrl, String> {
     };
     if path.starts_with("//") && !path.starts_with("///") {
         return Err(
-            "must not have two slashes: write sqlite:data/file.db or sqlite:/var/lib/file.db".to_owned(),
+            "must not have two slashes: write sqlite:data/file.db or sqlite:/var/lib/file.db".to_owned()
         );
     }
     if path.contains(":memory:") {
@@ -47,9 +47,7 @@ fn parse(text: &str) -> Result<StoreUrl, String> {
         return Err("must name a file, such as sqlite:data/reinstate.db".to_owned());
     }
     // Three slashes are how other programs write an absolute path.
-    Ok(StoreUrl::Sqlite(PathBuf::from(
-        path.strip_prefix("//").unwrap_or(path),
-    )))
+    Ok(StoreUrl::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
 }
 
 #[cfg(test)]

@@ -28,22 +28,15 @@ pub(super) fn read(reader: &mut Reader) -> Result<Telemetry, Told> {
     let format = reader.value("telemetry.format", |text| {
         choice(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
-    Ok(Telemetry {
-        log: log?,
-        format: format?,
-    })
+    Ok(Telemetry { log: log?, format: format? })
 }
 
 fn parse_log(text: &str) -> Result<String, String> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     /// Letters in which a word may differ from a level and still be meant as one.
     const MISTAKES_MAX: usize = 2;
-    let unclear = || {
-        format!(
-            "must be a level or directives such as info,reinstate=debug, not {}",
-            shown(text)
-        )
-    };
+    let unclear =
+        || format!("must be a level or directives such as info,reinstate=debug, not {}", shown(text));
     if text.trim().is_empty() {
         return Err(unclear());
     }
@@ -59,11 +52,9 @@ fn parse_log(text: &str) -> Result<String, String> {
         is_one_word && !is_level && LEVELS.iter().any(|level| resembles(&word, level))
     };
     match text.split(',').find(misspelt) {
-        Some(word) => Err(format!(
-            "has the word {}; the levels are {}",
-            shown(word.trim()),
-            LEVELS.join(", ")
-        )),
+        Some(word) => {
+            Err(format!("has the word {}; the levels are {}", shown(word.trim()), LEVELS.join(", ")))
+        }
         None => Ok(text.to_owned()),
     }
 }
@@ -74,13 +65,7 @@ mod tests {
 
     #[test]
     fn directives_are_understood_and_misspelt_levels_are_not() {
-        for text in [
-            "info",
-            "WARN",
-            "info,reinstate=debug",
-            "warn,hyper=off",
-            "reinstate[request]=trace",
-        ] {
+        for text in ["info", "WARN", "info,reinstate=debug", "warn,hyper=off", "reinstate[request]=trace"] {
             assert!(parse_log(text).is_ok(), "{text}");
         }
         for text in ["", "inof", "debgu", "warning", "reinstate=loud", "info,warnn"] {

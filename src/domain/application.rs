@@ -37,15 +37,7 @@ pub enum Region {
 
 impl Region {
     /// Every region.
-    pub const ALL: [Self; 7] = [
-        Self::Sg,
-        Self::Eu,
-        Self::Au,
-        Self::Hk,
-        Self::Uk,
-        Self::Us,
-        Self::Ca,
-    ];
+    pub const ALL: [Self; 7] = [Self::Sg, Self::Eu, Self::Au, Self::Hk, Self::Uk, Self::Us, Self::Ca];
 
     /// Reads Nium's word; `None` for anything else.
     #[must_use]
@@ -139,11 +131,7 @@ impl Application {
             }
         }
         problems.truncate(PROBLEMS_MAX);
-        if problems.is_empty() {
-            Ok(Self { fields })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { fields }) } else { Err(problems) }
     }
 
     /// The body, as it is stored and sent.
@@ -153,40 +141,36 @@ impl Application {
     }
 
     /// What is missing for this region, or does not fit it, as of the date `today`; one problem per field. Empty when the
-    /// application can be sent.
+    /// application can be sent. Without a region only what every region demands is checked.
     #[must_use]
-    pub fn gaps(&self, region: Region, today: Date) -> Vec<FieldProblem> {
+    pub fn gaps(&self, region: Option<Region>, today: Date) -> Vec<FieldProblem> {
         let mut gaps = Gaps::default();
-        for name in REQUIRED.iter().chain(region.required()) {
+        let of_region = region.map_or(&[][..], Region::required);
+        for name in REQUIRED.iter().chain(of_region) {
             gaps.add_if(self.lacks(name), name, "fill in this field");
         }
-        self.verification_gaps(region, &mut gaps);
+        if let Some(region) = region {
+            self.mode_gap(region, &mut gaps);
+        }
+        self.verification_gaps(&mut gaps);
         self.funding_gaps(&mut gaps);
         self.date_gaps(today, &mut gaps);
-        if region == Region::Au {
+        if region == Some(Region::Au) {
             self.australian_gaps(&mut gaps);
         }
         gaps.0
     }
 
-    fn verification_gaps(&self, region: Region, gaps: &mut Gaps) {
+    fn mode_gap(&self, region: Region, gaps: &mut Gaps) {
         let modes = region.kyc_modes();
         let foreign = self.text("kycMode").is_some_and(|mode| !modes.contains(&mode));
-        gaps.add_if(
-            foreign,
-            "kycMode",
-            &format!(
-                "choose a mode of region {}: {}",
-                region.as_str(),
-                modes.join(", ")
-            ),
-        );
+        let message = format!("choose a mode of region {}: {}", region.as_str(), modes.join(", "));
+        gaps.add_if(foreign, "kycMode", &message);
+    }
+
+    fn verification_gaps(&self, gaps: &mut Gaps) {
         let bare = self.is_mode("MANUAL_KYC") && !self.documents().any(documents::has_file);
-        gaps.add_if(
-            bare,
-            documents::FIELD,
-            "add a document with a file: a person at Nium checks it",
-        );
+        gaps.add_if(bare, documents::FIELD, "add a document with a file: a person at Nium checks it");
     }
 
     fn funding_gaps(&self, gaps: &mut Gaps) {
@@ -208,17 +192,10 @@ impl Application {
             "dateOfBirth",
             &format!("the customer must be at least {AGE_YEARS_MIN} years old"),
         );
-        let issued = |item: &Map<String, Value>| {
-            item.get("identificationIssuingDate")?
-                .as_str()
-                .and_then(read_date)
-        };
+        let issued =
+            |item: &Map<String, Value>| item.get("identificationIssuingDate")?.as_str().and_then(read_date);
         let early = self.documents().filter_map(issued).any(|issued| issued > today);
-        gaps.add_if(
-            early,
-            documents::FIELD,
-            "give an issuing date that is not in the future",
-        );
+        gaps.add_if(early, documents::FIELD, "give an issuing date that is not in the future");
     }
 
     fn australian_gaps(&self, gaps: &mut Gaps) {
@@ -230,15 +207,9 @@ impl Application {
         gaps.add_if(self.is_mode("E_KYC") && unsplit, "billingAddress1", message);
         let medicare = |item: &&Map<String, Value>| documents::kind(item).to_lowercase().contains("medicare");
         let needed = ["identificationDocColor", "identificationDocReferenceNumber"];
-        let half = self
-            .documents()
-            .filter(medicare)
-            .any(|item| needed.iter().any(|key| !item.contains_key(*key)));
-        gaps.add_if(
-            half,
-            documents::FIELD,
-            "give colour and reference number of the Medicare card",
-        );
+        let half =
+            self.documents().filter(medicare).any(|item| needed.iter().any(|key| !item.contains_key(*key)));
+        gaps.add_if(half, documents::FIELD, "give colour and reference number of the Medicare card");
     }
 
     fn lacks(&self, name: &str) -> bool {
@@ -262,9 +233,7 @@ impl Application {
 impl fmt::Debug for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.fields.keys().collect();
-        f.debug_struct("Application")
-            .field("fields", &names)
-            .finish_non_exhaustive()
+        f.debug_struct("Application").field("fields", &names).finish_non_exhaustive()
     }
 }
 
@@ -284,10 +253,7 @@ impl Gaps {
 /// ever counted as older than some country's law would say.
 fn age_years(birth: Date, today: Date) -> i16 {
     let before_birthday = (today.month(), today.day()) < (birth.month(), birth.day());
-    today
-        .year()
-        .saturating_sub(birth.year())
-        .saturating_sub(i16::from(before_birthday))
+    today.year().saturating_sub(birth.year()).saturating_sub(i16::from(before_birthday))
 }
 
 #[cfg(test)]
@@ -317,7 +283,7 @@ pub(super) mod tests {
     }
 
     fn gaps(region: Region, body: &Value) -> Vec<String> {
-        let gaps = Application::parse(body).unwrap().gaps(region, TODAY);
+        let gaps = Application::parse(body).unwrap().gaps(Some(region), TODAY);
         gaps.into_iter().map(|gap| gap.field).collect()
     }
 
@@ -353,16 +319,9 @@ pub(super) mod tests {
 
     #[test]
     fn the_united_kingdom_and_the_union_ask_about_funding() {
-        let funding = [
-            "taxDetails",
-            "estimatedMonthlyFunding",
-            "estimatedMonthlyFundingCurrency",
-        ];
-        let mut expected: Vec<_> = funding
-            .iter()
-            .chain(&["internationalPaymentsSupported"])
-            .copied()
-            .collect();
+        let funding = ["taxDetails", "estimatedMonthlyFunding", "estimatedMonthlyFundingCurrency"];
+        let mut expected: Vec<_> =
+            funding.iter().chain(&["internationalPaymentsSupported"]).copied().collect();
         assert_eq!(gaps(Region::Uk, &minimal("E_DOC_VERIFY")), expected);
         expected.extend(["countryOfBirth", "pep"]);
         assert_eq!(gaps(Region::Eu, &minimal("E_DOC_VERIFY")), expected);
@@ -402,50 +361,29 @@ pub(super) mod tests {
         let item = json!({ "identificationType": "Passport" });
         assert_eq!(gaps(Region::Sg, &minimal("MANUAL_KYC")), ["identificationDoc"]);
         assert_eq!(
-            gaps(
-                Region::Sg,
-                &with("MANUAL_KYC", &json!({ "identificationDoc": [item] }))
-            ),
+            gaps(Region::Sg, &with("MANUAL_KYC", &json!({ "identificationDoc": [item] }))),
             ["identificationDoc"]
         );
         let item = json!({ "identificationType": "Passport", "identificationDocument": png() });
-        assert!(
-            gaps(
-                Region::Sg,
-                &with("MANUAL_KYC", &json!({ "identificationDoc": [item] }))
-            )
-            .is_empty()
-        );
+        assert!(gaps(Region::Sg, &with("MANUAL_KYC", &json!({ "identificationDoc": [item] }))).is_empty());
         assert!(gaps(Region::Sg, &minimal("E_KYC")).is_empty());
     }
 
     #[test]
     fn australia_has_its_own_address_and_card() {
         assert_eq!(gaps(Region::Au, &minimal("E_KYC")), ["billingAddress1"]);
-        let right = with(
-            "E_KYC",
-            &json!({ "billingAddress1": "1 | Example Street | Sampleville" }),
-        );
+        let right = with("E_KYC", &json!({ "billingAddress1": "1 | Example Street | Sampleville" }));
         assert!(gaps(Region::Au, &right).is_empty());
         let card = json!([{ "identificationType": "Medicare Card", "identificationDocument": png() }]);
         assert_eq!(
-            gaps(
-                Region::Au,
-                &with("MANUAL_KYC", &json!({ "identificationDoc": card }))
-            ),
+            gaps(Region::Au, &with("MANUAL_KYC", &json!({ "identificationDoc": card }))),
             ["identificationDoc"]
         );
         let card = json!([{
             "identificationType": "Medicare Card", "identificationDocument": png(),
             "identificationDocColor": "G", "identificationDocReferenceNumber": "1",
         }]);
-        assert!(
-            gaps(
-                Region::Au,
-                &with("MANUAL_KYC", &json!({ "identificationDoc": card }))
-            )
-            .is_empty()
-        );
+        assert!(gaps(Region::Au, &with("MANUAL_KYC", &json!({ "identificationDoc": card }))).is_empty());
     }
 
     #[test]
@@ -464,17 +402,10 @@ pub(super) mod tests {
         let item =
             |issued| json!([{ "identificationType": "Passport", "identificationIssuingDate": issued }]);
         assert!(
-            gaps(
-                Region::Us,
-                &with("E_KYC", &json!({ "identificationDoc": item("2026-03-01") }))
-            )
-            .is_empty()
+            gaps(Region::Us, &with("E_KYC", &json!({ "identificationDoc": item("2026-03-01") }))).is_empty()
         );
         assert_eq!(
-            gaps(
-                Region::Us,
-                &with("E_KYC", &json!({ "identificationDoc": item("2026-03-02") }))
-            ),
+            gaps(Region::Us, &with("E_KYC", &json!({ "identificationDoc": item("2026-03-02") }))),
             ["identificationDoc"]
         );
     }
@@ -521,7 +452,7 @@ pub(super) mod tests {
             match Application::parse(&body) {
                 Ok(kept) => {
                     prop_assert_eq!(Application::parse(&json!(kept.as_map())), Ok(kept.clone()));
-                    let _ = kept.gaps(Region::Eu, TODAY);
+                    let _ = kept.gaps(Some(Region::Eu), TODAY);
                 }
                 Err(problems) => prop_assert!(!problems.is_empty()),
             }

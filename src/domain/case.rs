@@ -33,17 +33,8 @@ impl Case {
     /// A case that nobody has decided about yet.
     #[must_use]
     pub fn unseen(id: CustomerHashId, now: Timestamp) -> Self {
-        let state = CaseState::Watching {
-            after_rejection: false,
-        };
-        Self {
-            id,
-            version: 0,
-            state,
-            since: now,
-            attempts_used: 0,
-            beside: Beside::default(),
-        }
+        let state = CaseState::Watching { after_rejection: false };
+        Self { id, version: 0, state, since: now, attempts_used: 0, beside: Beside::default() }
     }
 }
 

@@ -45,16 +45,8 @@ const KEYS: &[&str] = &[
     "identificationDocColor",
     FILES,
 ];
-const FILE_TYPES: &[&str] = &[
-    "jpg",
-    "jpeg",
-    "png",
-    "pdf",
-    "image/jpg",
-    "image/jpeg",
-    "image/png",
-    "application/pdf",
-];
+const FILE_TYPES: &[&str] =
+    &["jpg", "jpeg", "png", "pdf", "image/jpg", "image/jpeg", "image/png", "application/pdf"];
 /// Colours of an Australian Medicare card: green, blue, yellow.
 const CARD_COLOURS: &[&str] = &["G", "B", "Y"];
 
@@ -98,10 +90,7 @@ impl Document {
             let document = Self::parse(&format!("{at}[{position}]"), item)?;
             bytes = bytes.saturating_add(document.file_bytes);
             if bytes > FILES_BYTES_MAX {
-                return Err(FieldProblem::new(
-                    at,
-                    "use smaller files: all together may have 10 MiB",
-                ));
+                return Err(FieldProblem::new(at, "use smaller files: all together may have 10 MiB"));
             }
             documents.push(document);
         }
@@ -130,10 +119,7 @@ impl fmt::Debug for Document {
 /// Checks an `identificationDoc` array and gives it back in the form in which it is kept.
 pub(super) fn check(at: &str, value: &Value) -> Result<Value, FieldProblem> {
     let documents = Document::parse_all(at, value)?;
-    Ok(documents
-        .into_iter()
-        .map(|document| Value::Object(document.item))
-        .collect())
+    Ok(documents.into_iter().map(|document| Value::Object(document.item)).collect())
 }
 
 /// Whether two types mean the same document: vendors spell `Passport` and `PASSPORT`.
@@ -157,11 +143,7 @@ pub(super) fn has_file(item: &Map<String, Value>) -> bool {
 #[must_use]
 pub fn describe(documents: &Value) -> Value {
     let items = documents.as_array().map(Vec::as_slice).unwrap_or_default();
-    items
-        .iter()
-        .filter_map(Value::as_object)
-        .map(describe_item)
-        .collect()
+    items.iter().filter_map(Value::as_object).map(describe_item).collect()
 }
 
 fn describe_item(item: &Map<String, Value>) -> Value {
@@ -176,13 +158,11 @@ fn describe_file(file: &Value) -> Value {
     let part = |key: &str| file.get(key).and_then(Value::as_str).unwrap_or_default();
     // What was checked decodes; what was not is described as no bytes rather than shown.
     let content = STANDARD.decode(part("document")).unwrap_or_default();
-    let sha256 = Sha256::digest(&content)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let sha256 = Sha256::digest(&content).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
     json!({ "fileName": part("fileName"), "fileType": part("fileType"), "bytes": content.len(), "sha256": sha256 })
 }
 
@@ -218,25 +198,15 @@ fn file_name(at: &str, value: &Value) -> Result<String, FieldProblem> {
 fn content(at: &str, value: &Value) -> Result<Vec<u8>, FieldProblem> {
     let too_large = || FieldProblem::new(at, "use a smaller file: one file may have 2 MiB");
     let wrong = || {
-        FieldProblem::new(
-            at,
-            "give the file in base64 with padding, without line breaks or a data: prefix",
-        )
+        FieldProblem::new(at, "give the file in base64 with padding, without line breaks or a data: prefix")
     };
-    let encoded = value
-        .as_str()
-        .filter(|encoded| !encoded.is_empty())
-        .ok_or_else(wrong)?;
+    let encoded = value.as_str().filter(|encoded| !encoded.is_empty()).ok_or_else(wrong)?;
     // Four letters for three bytes: a longer text cannot fit, and is not worth decoding.
     if encoded.len() > FILE_BYTES_MAX.div_ceil(3).saturating_mul(4) {
         return Err(too_large());
     }
     let content = STANDARD.decode(encoded).map_err(|_| wrong())?;
-    if content.len() > FILE_BYTES_MAX {
-        Err(too_large())
-    } else {
-        Ok(content)
-    }
+    if content.len() > FILE_BYTES_MAX { Err(too_large()) } else { Ok(content) }
 }
 
 /// Whether the first bytes are those of the declared type.
@@ -326,24 +296,10 @@ mod tests {
     #[test]
     fn names_have_no_folders_and_an_end() {
         assert!(
-            check(
-                FIELD,
-                &json!([passport(&[file(&"n".repeat(FILE_NAME_CHARS_MAX), "png", PNG)])])
-            )
-            .is_ok()
+            check(FIELD, &json!([passport(&[file(&"n".repeat(FILE_NAME_CHARS_MAX), "png", PNG)])])).is_ok()
         );
-        for name in [
-            "",
-            "..",
-            "a/b.png",
-            "a\\b.png",
-            "a\u{0}.png",
-            &"n".repeat(FILE_NAME_CHARS_MAX + 1),
-        ] {
-            assert!(
-                problem(&passport(&[file(name, "png", PNG)])).contains("fileName"),
-                "{name}"
-            );
+        for name in ["", "..", "a/b.png", "a\\b.png", "a\u{0}.png", &"n".repeat(FILE_NAME_CHARS_MAX + 1)] {
+            assert!(problem(&passport(&[file(name, "png", PNG)])).contains("fileName"), "{name}");
         }
     }
 
@@ -351,10 +307,7 @@ mod tests {
     fn details_are_checked_and_blanks_left_out() {
         let item = json!({ "identificationType": " SelfieWithId ", "identificationValue": "", "identificationDocColor": "G" });
         let kept = check(FIELD, &json!([item])).unwrap();
-        assert_eq!(
-            kept,
-            json!([{ "identificationType": "SelfieWithId", "identificationDocColor": "G" }])
-        );
+        assert_eq!(kept, json!([{ "identificationType": "SelfieWithId", "identificationDocColor": "G" }]));
         insta::assert_snapshot!(problem(&json!({ "identificationValue": "X0000001" })), @"identificationDoc[0].identificationType: say what the document is, such as Passport");
         for wrong in [
             json!({ "identificationType": "Passport", "identificationDocExpiry": "04/05/2031" }),
@@ -367,13 +320,7 @@ mod tests {
         }
         assert!(check(FIELD, &json!(vec![passport(&[]); DOCUMENTS_MAX])).is_ok());
         assert!(check(FIELD, &json!(vec![passport(&[]); DOCUMENTS_MAX + 1])).is_err());
-        assert!(
-            check(
-                FIELD,
-                &json!([passport(&vec![file("a.png", "png", PNG); FILES_MAX + 1])])
-            )
-            .is_err()
-        );
+        assert!(check(FIELD, &json!([passport(&vec![file("a.png", "png", PNG); FILES_MAX + 1])])).is_err());
     }
 
     #[test]
@@ -385,9 +332,6 @@ mod tests {
         });
         let item = json!({ "identificationType": "Passport", "identificationDocument": [descriptor] });
         assert_eq!(describe(&kept), json!([item]));
-        assert_eq!(
-            format!("{:?}", Document::parse("", &kept[0]).unwrap()),
-            "Document { .. }"
-        );
+        assert_eq!(format!("{:?}", Document::parse("", &kept[0]).unwrap()), "Document { .. }");
     }
 }

@@ -77,12 +77,9 @@ mod tests {
     fn only_the_hyphenated_form_is_an_id() {
         let id = CustomerHashId::parse("0D6A1C54-7C1B-4B0E-8F38-3F1F2F6F9A01").unwrap();
         assert_eq!(id.to_string(), "0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01");
-        for bad in [
-            "",
-            "0d6a1c547c1b4b0e8f383f1f2f6f9a01",
-            "{0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01}",
-            "0d6a1c54",
-        ] {
+        for bad in
+            ["", "0d6a1c547c1b4b0e8f383f1f2f6f9a01", "{0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01}", "0d6a1c54"]
+        {
             assert_eq!(CustomerHashId::parse(bad), None, "{bad}");
         }
     }

@@ -47,9 +47,7 @@ impl Template {
     #[must_use]
     pub fn keep(text: &str) -> Self {
         let fits = (1..=TEMPLATE_CHARS_MAX).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         Self(if fits { text } else { "other" }.into())
     }
 

@@ -44,10 +44,6 @@ impl Grounds {
     /// Grounds that no rule stands behind.
     #[must_use]
     pub fn bare(class: RemarkClass) -> Self {
-        Self {
-            class,
-            rule: None,
-            fields: Vec::new(),
-        }
+        Self { class, rule: None, fields: Vec::new() }
     }
 }

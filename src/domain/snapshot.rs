@@ -124,9 +124,7 @@ impl Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("facts", &self.facts)
-            .finish_non_exhaustive()
+        f.debug_struct("Snapshot").field("facts", &self.facts).finish_non_exhaustive()
     }
 }
 
@@ -174,10 +172,7 @@ mod tests {
     #[test]
     fn nium_times_are_utc_without_a_zone() {
         let read = NiumTime::read("2026-01-12 09:30:00");
-        assert_eq!(
-            read.at().map(|at| at.to_string()).as_deref(),
-            Some("2026-01-12T09:30:00Z")
-        );
+        assert_eq!(read.at().map(|at| at.to_string()).as_deref(), Some("2026-01-12T09:30:00Z"));
         assert_eq!(NiumTime::read("2026-01-12T09:30:00Z").at(), read.at());
         assert_eq!(NiumTime::read("yesterday").at(), None);
         assert_eq!(NiumTime::read("yesterday").as_str(), "yesterday");

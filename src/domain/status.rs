@@ -19,12 +19,7 @@ impl Word {
     /// Keeps `text`, without control characters and at most [`WORD_CHARS_MAX`] characters of it.
     #[must_use]
     pub fn keep(text: &str) -> Self {
-        Self(
-            text.chars()
-                .filter(|c| !c.is_control())
-                .take(WORD_CHARS_MAX)
-                .collect(),
-        )
+        Self(text.chars().filter(|c| !c.is_control()).take(WORD_CHARS_MAX).collect())
     }
 
     /// The word.
@@ -218,9 +213,7 @@ impl Standing {
         match compliance {
             Some(Compliance::Completed) if status == Some(&Status::Clear) => Self::Approved,
             Some(Compliance::Completed) => Self::Almost { suspended },
-            Some(Compliance::Reject) => Self::Rejected {
-                lagging: status != Some(&Status::Failed),
-            },
+            Some(Compliance::Reject) => Self::Rejected { lagging: status != Some(&Status::Failed) },
             Some(Compliance::Error | Compliance::Expired) => Self::Lapsed,
             Some(Compliance::RfiRequested) => Self::Rfi { open },
             Some(
@@ -243,13 +236,7 @@ mod tests {
 
     #[test]
     fn spellings_of_the_guides_and_of_v5_are_one_word() {
-        for text in [
-            "RFI REQUESTED",
-            "rfi_requested",
-            " Rfi Requested ",
-            "RFI  REQUESTED",
-            "rfi-requested",
-        ] {
+        for text in ["RFI REQUESTED", "rfi_requested", " Rfi Requested ", "RFI  REQUESTED", "rfi-requested"] {
             assert_eq!(Compliance::parse(text), Compliance::RfiRequested, "{text}");
         }
         for text in ["REJECT", "REJECTED", "rejected"] {
@@ -268,34 +255,16 @@ mod tests {
             Standing::of(Some(&Compliance::parse(c)), s.map(Status::parse).as_ref())
         };
         assert_eq!(standing("COMPLETED", Some("Clear")), Standing::Approved);
-        assert_eq!(
-            standing("COMPLETED", Some("Pending")),
-            Standing::Almost { suspended: false }
-        );
-        assert_eq!(
-            standing("COMPLETED", Some("Suspended")),
-            Standing::Almost { suspended: true }
-        );
+        assert_eq!(standing("COMPLETED", Some("Pending")), Standing::Almost { suspended: false });
+        assert_eq!(standing("COMPLETED", Some("Suspended")), Standing::Almost { suspended: true });
         assert_eq!(standing("COMPLETED", None), Standing::Almost { suspended: false });
         assert_eq!(standing("COMPLETED", Some("Blocked")), Standing::Blocked);
-        assert_eq!(
-            standing("REJECT", Some("Failed")),
-            Standing::Rejected { lagging: false }
-        );
-        assert_eq!(
-            standing("REJECT", Some("Pending")),
-            Standing::Rejected { lagging: true }
-        );
+        assert_eq!(standing("REJECT", Some("Failed")), Standing::Rejected { lagging: false });
+        assert_eq!(standing("REJECT", Some("Pending")), Standing::Rejected { lagging: true });
         assert_eq!(standing("REJECT", None), Standing::Rejected { lagging: true });
         assert_eq!(standing("EXPIRED", Some("Pending")), Standing::Lapsed);
-        assert_eq!(
-            standing("RFI REQUESTED", Some("CLEAR")),
-            Standing::Rfi { open: true }
-        );
-        assert_eq!(
-            standing("ACTION_REQUIRED", Some("PENDING")),
-            Standing::Working { open: false }
-        );
+        assert_eq!(standing("RFI REQUESTED", Some("CLEAR")), Standing::Rfi { open: true });
+        assert_eq!(standing("ACTION_REQUIRED", Some("PENDING")), Standing::Working { open: false });
         assert_eq!(standing("CLOSED", Some("Pending")), Standing::Closed);
         assert_eq!(standing("MYSTERY", Some("Clear")), Standing::Unknown);
         assert_eq!(standing("REJECT", Some("Limbo")), Standing::Unknown);

@@ -19,17 +19,8 @@ impl Rule {
     /// A rule that answers `class` (and, if that is fixable, `fields`) when a remark holds any of `phrases`.
     #[must_use]
     pub fn new(name: &str, class: RemarkClass, phrases: &[String], fields: &[String]) -> Self {
-        let phrases = phrases
-            .iter()
-            .map(|phrase| words(phrase))
-            .filter(|phrase| phrase.len() > 2)
-            .collect();
-        Self {
-            name: name.to_owned(),
-            class,
-            phrases,
-            fields: fields.to_vec(),
-        }
+        let phrases = phrases.iter().map(|phrase| words(phrase)).filter(|phrase| phrase.len() > 2).collect();
+        Self { name: name.to_owned(), class, phrases, fields: fields.to_vec() }
     }
 }
 
@@ -37,16 +28,10 @@ impl Rule {
 #[must_use]
 pub fn classify(remark: &str, rules: &[Rule]) -> Grounds {
     let remark = words(remark);
-    let found = rules
-        .iter()
-        .find(|rule| rule.phrases.iter().any(|phrase| remark.contains(phrase.as_str())));
+    let found = rules.iter().find(|rule| rule.phrases.iter().any(|phrase| remark.contains(phrase.as_str())));
     found.map_or_else(
         || Grounds::bare(RemarkClass::Unknown),
-        |rule| Grounds {
-            class: rule.class,
-            rule: Some(rule.name.clone()),
-            fields: rule.fields.clone(),
-        },
+        |rule| Grounds { class: rule.class, rule: Some(rule.name.clone()), fields: rule.fields.clone() },
     )
 }
 
@@ -54,10 +39,7 @@ pub fn classify(remark: &str, rules: &[Rule]) -> Grounds {
 fn words(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push(' ');
-    for word in text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         out.extend(word.chars().flat_map(char::to_lowercase));
         out.push(' ');
     }
@@ -78,23 +60,12 @@ mod tests {
     fn the_first_rule_that_knows_the_remark_decides() {
         let rules = [
             rule("sanctions", RemarkClass::Final, &["sanction", "SANCTIONS"], &[]),
-            rule(
-                "name",
-                RemarkClass::Fixable,
-                &["declared name"],
-                &["firstName", "lastName"],
-            ),
+            rule("name", RemarkClass::Fixable, &["declared name"], &["firstName", "lastName"]),
         ];
         let verdict = classify("KYC FAILED|POI does not match the DECLARED_NAME", &rules);
-        assert_eq!(
-            (verdict.class, verdict.rule.as_deref()),
-            (RemarkClass::Fixable, Some("name"))
-        );
+        assert_eq!((verdict.class, verdict.rule.as_deref()), (RemarkClass::Fixable, Some("name")));
         assert_eq!(verdict.fields, ["firstName", "lastName"]);
-        assert_eq!(
-            classify("declared name; sanctions hit", &rules).class,
-            RemarkClass::Final
-        );
+        assert_eq!(classify("declared name; sanctions hit", &rules).class, RemarkClass::Final);
         assert_eq!(classify("KYC FAILED", &rules).class, RemarkClass::Unknown);
         assert_eq!(classify("", &rules).class, RemarkClass::Unknown);
     }

@@ -51,21 +51,11 @@ pub(super) enum Attempts {
 
 impl Turn {
     pub(super) fn stay(because: &'static str) -> Self {
-        Self {
-            state: None,
-            tells: Vec::new(),
-            effect: None,
-            attempts: Attempts::Keep,
-            because,
-            next: None,
-        }
+        Self { state: None, tells: Vec::new(), effect: None, attempts: Attempts::Keep, because, next: None }
     }
 
     pub(super) fn to(state: CaseState, because: &'static str) -> Self {
-        Self {
-            state: Some(state),
-            ..Self::stay(because)
-        }
+        Self { state: Some(state), ..Self::stay(because) }
     }
 
     pub(super) fn tell(mut self, event: Event, reason: &'static str) -> Self {
@@ -84,10 +74,7 @@ impl Turn {
     }
 
     pub(super) fn next_look(mut self, at: Timestamp) -> Self {
-        self.next = Some(Next {
-            what: NextWhat::Look,
-            at,
-        });
+        self.next = Some(Next { what: NextWhat::Look, at });
         self
     }
 
@@ -156,13 +143,7 @@ fn write_up(
         next_case.version = case.version.saturating_add(1);
     }
     let next = turn.next.or_else(|| retry::next(&next_case, now));
-    Decision {
-        case: next_case,
-        tells,
-        effect: turn.effect,
-        because: turn.because,
-        next,
-    }
+    Decision { case: next_case, tells, effect: turn.effect, because: turn.because, next }
 }
 
 /// What comes and goes beside the state, and who hears of it.
@@ -187,37 +168,24 @@ fn beside(before: &Beside, look: &Look) -> (Beside, Vec<Tell>) {
     };
     let mut tells = Vec::new();
     if rfi_open && !before.rfi_open {
-        tells.push(Tell {
-            event: Event::RfiRequested,
-            reason: "information_wanted",
-        });
+        tells.push(Tell { event: Event::RfiRequested, reason: "information_wanted" });
     }
     match (before.block.map(|b| b.permanent), block.map(|b| b.permanent)) {
-        (None | Some(true), Some(false)) => tells.push(Tell {
-            event: Event::Suspended,
-            reason: "temporary_block",
-        }),
-        (None | Some(false), Some(true)) => tells.push(Tell {
-            event: Event::Blocked,
-            reason: "permanent_block",
-        }),
-        (Some(_), None) => tells.push(Tell {
-            event: Event::Unblocked,
-            reason: "block_lifted",
-        }),
+        (None | Some(true), Some(false)) => {
+            tells.push(Tell { event: Event::Suspended, reason: "temporary_block" });
+        }
+        (None | Some(false), Some(true)) => {
+            tells.push(Tell { event: Event::Blocked, reason: "permanent_block" });
+        }
+        (Some(_), None) => tells.push(Tell { event: Event::Unblocked, reason: "block_lifted" }),
         (None, None) | (Some(false), Some(false)) | (Some(true), Some(true)) => {}
     }
     (Beside { rfi_open, block }, tells)
 }
 
 fn missing(case: &Case) -> Turn {
-    let gone = |case| {
-        Turn::to_officer(
-            case,
-            OfficerReason::NotAtNium,
-            "Nium does not know this customer any more",
-        )
-    };
+    let gone =
+        |case| Turn::to_officer(case, OfficerReason::NotAtNium, "Nium does not know this customer any more");
     match &case.state {
         CaseState::Watching { .. }
         | CaseState::Rejected { .. }
@@ -269,9 +237,9 @@ fn corrected(case: &Case, effect: &EffectKey) -> Turn {
             Turn::to(state, "The correction was checked and will be sent to Nium")
                 .tell(Event::CorrectionReceived, "correction_received")
         }
-        CaseState::Submitting {
-            effect: under_way, ..
-        } if under_way == effect => Turn::stay("This correction is already on its way"),
+        CaseState::Submitting { effect: under_way, .. } if under_way == effect => {
+            Turn::stay("This correction is already on its way")
+        }
         CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::Submitting { .. }
@@ -292,38 +260,20 @@ fn interrupted(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
             grounds,
             deadline,
             effect,
-            stage:
-                Stage::Sending {
-                    before,
-                    request_id,
-                    sends,
-                    ..
-                },
+            stage: Stage::Sending { before, request_id, sends, .. },
         } => {
             // Whoever sent it is gone, but what left before may still be on its way to Nium's database.
             let settled_at = now + policy.settle;
-            let stage = Stage::Unclear {
-                before: before.clone(),
-                request_id: *request_id,
-                settled_at,
-                sends: *sends,
-            };
+            let stage =
+                Stage::Unclear { before: before.clone(), request_id: *request_id, settled_at, sends: *sends };
             let (grounds, deadline, key) = (grounds.clone(), *deadline, effect.clone());
             Turn::to(
-                CaseState::Submitting {
-                    grounds,
-                    deadline,
-                    effect: key,
-                    stage,
-                },
+                CaseState::Submitting { grounds, deadline, effect: key, stage },
                 "Sending was interrupted; whether Nium took it is found out by looking",
             )
             .effect(effect, EffectStatus::Unclear)
         }
-        CaseState::Submitting {
-            stage: Stage::Intended { .. } | Stage::Unclear { .. },
-            ..
-        }
+        CaseState::Submitting { stage: Stage::Intended { .. } | Stage::Unclear { .. }, .. }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::AwaitingCorrection { .. }
@@ -337,10 +287,9 @@ fn interrupted(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
 
 fn deadline_passed(case: &Case, now: Timestamp) -> Turn {
     match &case.state {
-        CaseState::AwaitingCorrection { deadline, .. } if *deadline <= now => Turn::to_final(
-            FinalReason::DeadlinePassed,
-            "Nobody corrected before the deadline",
-        ),
+        CaseState::AwaitingCorrection { deadline, .. } if *deadline <= now => {
+            Turn::to_final(FinalReason::DeadlinePassed, "Nobody corrected before the deadline")
+        }
         CaseState::AwaitingCorrection { .. }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
@@ -359,13 +308,7 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
             grounds,
             deadline,
             effect,
-            stage:
-                Stage::Sending {
-                    before,
-                    request_id,
-                    sends,
-                    ..
-                },
+            stage: Stage::Sending { before, request_id, sends, .. },
         } => {
             let at_stage = |stage| CaseState::Submitting {
                 grounds: grounds.clone(),
@@ -376,10 +319,8 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
             match answer {
                 Answer::Taken(standing) => taken(*standing, effect, before, now),
                 Answer::Refused => {
-                    let state = CaseState::AwaitingCorrection {
-                        grounds: grounds.clone(),
-                        deadline: *deadline,
-                    };
+                    let state =
+                        CaseState::AwaitingCorrection { grounds: grounds.clone(), deadline: *deadline };
                     Turn::to(
                         state,
                         "Nium found the content wrong; nothing changed there and no attempt is spent",
@@ -389,22 +330,12 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
                 }
                 Answer::NotTaken => {
                     let because = "The submission did not reach Nium; it will be sent again";
-                    Turn::to(
-                        at_stage(Stage::Intended {
-                            sends: sends.saturating_sub(1),
-                        }),
-                        because,
-                    )
-                    .effect(effect, EffectStatus::Pending)
+                    Turn::to(at_stage(Stage::Intended { sends: sends.saturating_sub(1) }), because)
+                        .effect(effect, EffectStatus::Pending)
                 }
                 Answer::Unclear => {
                     let (before, request_id, sends) = (before.clone(), *request_id, *sends);
-                    let stage = Stage::Unclear {
-                        before,
-                        request_id,
-                        settled_at: now + policy.settle,
-                        sends,
-                    };
+                    let stage = Stage::Unclear { before, request_id, settled_at: now + policy.settle, sends };
                     Turn::to(
                         at_stage(stage),
                         "Nium's answer was lost; whether it was taken is found out by looking",
@@ -418,10 +349,7 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
                 }
             }
         }
-        CaseState::Submitting {
-            stage: Stage::Intended { .. } | Stage::Unclear { .. },
-            ..
-        }
+        CaseState::Submitting { stage: Stage::Intended { .. } | Stage::Unclear { .. }, .. }
         | CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::AwaitingCorrection { .. }
@@ -437,12 +365,9 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
 fn taken(standing: Option<Standing>, effect: &EffectKey, before: &Sighting, now: Timestamp) -> Turn {
     let moved = match standing {
         Some(Standing::Rejected { .. }) => {
-            return Turn::to_final(
-                FinalReason::RejectedAtOnce,
-                "Nium rejected the submission at once",
-            )
-            .attempts(Attempts::Spend)
-            .effect(effect, EffectStatus::Done);
+            return Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
+                .attempts(Attempts::Spend)
+                .effect(effect, EffectStatus::Done);
         }
         Some(
             Standing::Approved | Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. },
@@ -452,11 +377,7 @@ fn taken(standing: Option<Standing>, effect: &EffectKey, before: &Sighting, now:
         )
         | None => false,
     };
-    let state = CaseState::UnderReview {
-        before: before.clone(),
-        taken_at: now,
-        moved,
-    };
+    let state = CaseState::UnderReview { before: before.clone(), taken_at: now, moved };
     Turn::to(state, "Nium took the corrected information")
         .attempts(Attempts::Spend)
         .effect(effect, EffectStatus::Done)
@@ -475,13 +396,10 @@ fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> T
             OfficerWord::Offer,
         ) => offer(grounds.clone(), now, policy, "An officer offered reinstatement")
             .attempts(Attempts::GrantOne),
-        (CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. }, OfficerWord::Offer) => offer(
-            Grounds::bare(RemarkClass::Unknown),
-            now,
-            policy,
-            "An officer offered reinstatement",
-        )
-        .attempts(Attempts::GrantOne),
+        (CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. }, OfficerWord::Offer) => {
+            offer(Grounds::bare(RemarkClass::Unknown), now, policy, "An officer offered reinstatement")
+                .attempts(Attempts::GrantOne)
+        }
         (
             CaseState::Watching { .. }
             | CaseState::UnderReview { .. }
@@ -504,9 +422,7 @@ fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> T
             Turn::stay("The customer is approved; block the account instead")
         }
         (CaseState::NeedsOfficer { after_rejection, .. }, OfficerWord::Retry) => Turn::to(
-            CaseState::Watching {
-                after_rejection: *after_rejection,
-            },
+            CaseState::Watching { after_rejection: *after_rejection },
             "An officer asked to start over",
         )
         .next_look(now),

@@ -32,11 +32,9 @@ pub(super) fn looked(case: &Case, look: &Look, now: Timestamp, policy: &Policy) 
                 unclear(case, stage, before, effect, look, now, policy)
             }
         },
-        CaseState::UnderReview {
-            before,
-            taken_at,
-            moved,
-        } => under_review(case, before, *taken_at, *moved, look, now, policy),
+        CaseState::UnderReview { before, taken_at, moved } => {
+            under_review(case, before, *taken_at, *moved, look, now, policy)
+        }
         CaseState::Reinstated | CaseState::Approved => approved(case, look, now, policy),
         CaseState::FinallyRejected { .. } => finally_rejected(look),
         CaseState::NeedsOfficer { why, after_rejection } => {
@@ -123,11 +121,7 @@ fn unclear(
 ) -> Turn {
     let arrived = |turn: Turn| turn.attempts(Attempts::Spend).effect(effect, EffectStatus::Done);
     let review = || {
-        let next = CaseState::UnderReview {
-            before: before.clone(),
-            taken_at: now,
-            moved: true,
-        };
+        let next = CaseState::UnderReview { before: before.clone(), taken_at: now, moved: true };
         Turn::to(next, "Nium had taken the submission after all").tell(Event::Submitted, "submission_taken")
     };
     match look.standing {
@@ -156,10 +150,9 @@ fn moved_and_rejected(case: &Case, stage: &Stage, look: &Look, now: Timestamp, p
     // Nium's clock may be a little behind ours; much behind means that it was refused before we sent.
     let within = |after: SignedDuration| after < AT_ONCE && after > -SKEW_MAX;
     match (sent_at, refused_at) {
-        (Some(sent), Some(refused)) if is_refusal && within(refused.duration_since(sent)) => Turn::to_final(
-            FinalReason::RejectedAtOnce,
-            "Nium rejected the submission at once",
-        ),
+        (Some(sent), Some(refused)) if is_refusal && within(refused.duration_since(sent)) => {
+            Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
+        }
         (Some(_) | None, Some(_) | None) => {
             rejection(case, look, now, policy, case.attempts_used.saturating_add(1))
         }
@@ -176,12 +169,9 @@ fn not_moved(
     now: Timestamp,
 ) -> Turn {
     let (sends, request_id) = match stage {
-        Stage::Sending {
-            sends, request_id, ..
+        Stage::Sending { sends, request_id, .. } | Stage::Unclear { sends, request_id, .. } => {
+            (*sends, *request_id)
         }
-        | Stage::Unclear {
-            sends, request_id, ..
-        } => (*sends, *request_id),
         Stage::Intended { sends } => (*sends, look.fresh_request_id),
     };
     if before.updated_at.is_none() || look.sighting.updated_at.is_none() {
@@ -210,17 +200,12 @@ fn under_review(
             Turn::stay("Nium is deciding about the corrected information")
         }
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
-            let state = CaseState::UnderReview {
-                before: before.clone(),
-                taken_at,
-                moved: true,
-            };
+            let state = CaseState::UnderReview { before: before.clone(), taken_at, moved: true };
             Turn::to(state, "Nium is deciding about the corrected information")
         }
-        Standing::Rejected { .. } if another && !moved && age < AT_ONCE => Turn::to_final(
-            FinalReason::RejectedAtOnce,
-            "Nium rejected the submission at once",
-        ),
+        Standing::Rejected { .. } if another && !moved && age < AT_ONCE => {
+            Turn::to_final(FinalReason::RejectedAtOnce, "Nium rejected the submission at once")
+        }
         Standing::Rejected { .. } | Standing::Lapsed if another => {
             rejection(case, look, now, policy, case.attempts_used)
         }
@@ -289,10 +274,9 @@ fn needs_officer(
 ) -> Turn {
     match look.standing {
         Standing::Approved => approve(after_rejection),
-        Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => Turn::to(
-            CaseState::Watching { after_rejection },
-            "Nium is working; the question has gone away",
-        ),
+        Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
+            Turn::to(CaseState::Watching { after_rejection }, "Nium is working; the question has gone away")
+        }
         Standing::Rejected { .. } | Standing::Lapsed => match why {
             // These questions were about what Nium said; now it says something we can follow.
             OfficerReason::UnknownWord | OfficerReason::NothingSaid | OfficerReason::LooksFail => {
@@ -313,10 +297,7 @@ fn needs_officer(
 /// A rejection that is certain: who hears of it, and what way back there is.
 fn rejection(case: &Case, look: &Look, now: Timestamp, policy: &Policy, attempts_used: u32) -> Turn {
     let grounds = match look.standing {
-        Standing::Lapsed => Grounds {
-            class: RemarkClass::Lapsed,
-            ..look.grounds.clone()
-        },
+        Standing::Lapsed => Grounds { class: RemarkClass::Lapsed, ..look.grounds.clone() },
         Standing::Approved
         | Standing::Almost { .. }
         | Standing::Working { .. }
@@ -329,53 +310,26 @@ fn rejection(case: &Case, look: &Look, now: Timestamp, policy: &Policy, attempts
     };
     let class = grounds.class;
     let to_officer = |why, because| {
-        let state = CaseState::NeedsOfficer {
-            why,
-            after_rejection: true,
-        };
+        let state = CaseState::NeedsOfficer { why, after_rejection: true };
         Turn::to(state, because).tell(Event::NeedsOfficer, why.as_str())
     };
     let turn = if look.kind == CustomerKind::Corporate {
-        to_officer(
-            OfficerReason::CorporateRejection,
-            "A company was rejected; an officer decides",
-        )
+        to_officer(OfficerReason::CorporateRejection, "A company was rejected; an officer decides")
     } else if class == RemarkClass::Final {
-        Turn::to_final(
-            FinalReason::RemarkIsFinal,
-            "Rejected for a reason that resubmitting does not help",
-        )
+        Turn::to_final(FinalReason::RemarkIsFinal, "Rejected for a reason that resubmitting does not help")
     } else if class == RemarkClass::Unknown && policy.unknown_remark == UnknownRemark::Officer {
         to_officer(
             OfficerReason::UnclearRemark,
             "Rejected with a remark that no rule knows; an officer decides",
         )
     } else if attempts_used >= policy.submissions_max {
-        Turn::to_final(
-            FinalReason::AttemptsSpent,
-            "Rejected again, and every submission is used",
-        )
+        Turn::to_final(FinalReason::AttemptsSpent, "Rejected again, and every submission is used")
     } else if case.attempts_used > 0 || attempts_used > 0 {
-        offer(
-            grounds,
-            now,
-            policy,
-            "Rejected again; another correction is offered",
-        )
+        offer(grounds, now, policy, "Rejected again; another correction is offered")
     } else if class == RemarkClass::Lapsed {
-        offer(
-            grounds,
-            now,
-            policy,
-            "The check failed or ran out; sending again is offered",
-        )
+        offer(grounds, now, policy, "The check failed or ran out; sending again is offered")
     } else {
-        offer(
-            grounds,
-            now,
-            policy,
-            "Rejected; the customer is offered reinstatement",
-        )
+        offer(grounds, now, policy, "Rejected; the customer is offered reinstatement")
     };
     told_first(turn, Event::Rejected, class.as_str())
 }
@@ -396,13 +350,7 @@ fn not_before(sighting: &Sighting, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn send(case: &Case, sends: u32, request_id: uuid::Uuid, look: &Look, now: Timestamp) -> Turn {
-    let CaseState::Submitting {
-        grounds,
-        deadline,
-        effect,
-        ..
-    } = &case.state
-    else {
+    let CaseState::Submitting { grounds, deadline, effect, .. } = &case.state else {
         return Turn::stay("Nothing is to be sent");
     };
     if sends >= SENDS_MAX {
@@ -413,12 +361,7 @@ fn send(case: &Case, sends: u32, request_id: uuid::Uuid, look: &Look, now: Times
         )
         .effect(effect, EffectStatus::Failed);
     }
-    let stage = Stage::Sending {
-        before: look.sighting.clone(),
-        request_id,
-        sent_at: now,
-        sends: sends + 1,
-    };
+    let stage = Stage::Sending { before: look.sighting.clone(), request_id, sent_at: now, sends: sends + 1 };
     let next = CaseState::Submitting {
         grounds: grounds.clone(),
         deadline: *deadline,
@@ -435,34 +378,20 @@ fn send(case: &Case, sends: u32, request_id: uuid::Uuid, look: &Look, now: Times
 
 fn approve(after_rejection: bool) -> Turn {
     if after_rejection {
-        Turn::to(
-            CaseState::Reinstated,
-            "Completed and clear: the customer is reinstated",
-        )
-        .tell(Event::Reinstated, "completed_and_clear")
+        Turn::to(CaseState::Reinstated, "Completed and clear: the customer is reinstated")
+            .tell(Event::Reinstated, "completed_and_clear")
     } else {
         Turn::to(CaseState::Approved, "Completed and clear").tell(Event::Approved, "completed_and_clear")
     }
 }
 
 fn reread(look: &Look, now: Timestamp) -> Turn {
-    let state = CaseState::Rejected {
-        grounds: look.grounds.clone(),
-        reread_at: now + REREAD_AFTER,
-    };
-    Turn::to(
-        state,
-        "Rejected, but the status lags behind: one more read decides",
-    )
+    let state = CaseState::Rejected { grounds: look.grounds.clone(), reread_at: now + REREAD_AFTER };
+    Turn::to(state, "Rejected, but the status lags behind: one more read decides")
 }
 
 fn reopened() -> Turn {
-    Turn::to(
-        CaseState::Watching {
-            after_rejection: true,
-        },
-        "Nium itself took the case up again",
-    )
+    Turn::to(CaseState::Watching { after_rejection: true }, "Nium itself took the case up again")
 }
 
 fn closed() -> Turn {
@@ -474,17 +403,9 @@ fn blocked() -> Turn {
 }
 
 fn unknown_word(case: &Case) -> Turn {
-    Turn::to_officer(
-        case,
-        OfficerReason::UnknownWord,
-        "Nium used a word that this release does not know",
-    )
+    Turn::to_officer(case, OfficerReason::UnknownWord, "Nium used a word that this release does not know")
 }
 
 fn nothing_said(case: &Case) -> Turn {
-    Turn::to_officer(
-        case,
-        OfficerReason::NothingSaid,
-        "Nium did not say how compliance stands",
-    )
+    Turn::to_officer(case, OfficerReason::NothingSaid, "Nium did not say how compliance stands")
 }

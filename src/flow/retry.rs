@@ -28,30 +28,17 @@ pub fn backoff(failures: u32, most: Duration, roll: f64) -> Duration {
 /// What happens to this case by itself, and when; `None` where only a nudge or a person leads on.
 #[must_use]
 pub fn next(case: &Case, now: Timestamp) -> Option<Next> {
-    let look = |at| {
-        Some(Next {
-            what: NextWhat::Look,
-            at,
-        })
-    };
+    let look = |at| Some(Next { what: NextWhat::Look, at });
     match &case.state {
         CaseState::Watching { .. } => look(pause(case.since, now, WATCH_PAUSE)),
         CaseState::Rejected { reread_at, .. } => look(*reread_at),
-        CaseState::AwaitingCorrection { deadline, .. } => Some(Next {
-            what: NextWhat::Deadline,
-            at: *deadline,
-        }),
-        CaseState::Submitting {
-            stage: Stage::Intended { .. } | Stage::Sending { .. },
-            ..
-        } => Some(Next {
-            what: NextWhat::Submit,
-            at: now,
-        }),
-        CaseState::Submitting {
-            stage: Stage::Unclear { settled_at, .. },
-            ..
-        } => look(*settled_at),
+        CaseState::AwaitingCorrection { deadline, .. } => {
+            Some(Next { what: NextWhat::Deadline, at: *deadline })
+        }
+        CaseState::Submitting { stage: Stage::Intended { .. } | Stage::Sending { .. }, .. } => {
+            Some(Next { what: NextWhat::Submit, at: now })
+        }
+        CaseState::Submitting { stage: Stage::Unclear { settled_at, .. }, .. } => look(*settled_at),
         CaseState::UnderReview { taken_at, .. } => look(pause(*taken_at, now, REVIEW_PAUSE)),
         CaseState::NeedsOfficer { why, .. } => match why {
             OfficerReason::UnknownWord | OfficerReason::NothingSaid | OfficerReason::LooksFail => {
@@ -70,8 +57,7 @@ pub fn next(case: &Case, now: Timestamp) -> Option<Next> {
 /// Half as long as it has lasted so far, within bounds: asked often while it is fresh, seldom when it is old.
 fn pause(since: Timestamp, now: Timestamp, (least, most): (SignedDuration, SignedDuration)) -> Timestamp {
     let half = now.duration_since(since) / 2;
-    now.saturating_add(half.clamp(least, most))
-        .unwrap_or(Timestamp::MAX)
+    now.saturating_add(half.clamp(least, most)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -83,9 +69,7 @@ mod tests {
 
     #[test]
     fn the_first_retries_come_after_one_two_and_four_seconds() {
-        let waits: Vec<_> = (1..=3)
-            .map(|failures| backoff(failures, MOST, 1.0).as_secs())
-            .collect();
+        let waits: Vec<_> = (1..=3).map(|failures| backoff(failures, MOST, 1.0).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4]);
     }
 

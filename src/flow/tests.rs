@@ -65,96 +65,35 @@ fn grounds() -> Grounds {
 }
 
 fn states() -> Vec<(&'static str, CaseState)> {
-    let submitting = |stage| CaseState::Submitting {
-        grounds: grounds(),
-        deadline: at(NOW + 50),
-        effect: key(),
-        stage,
-    };
+    let submitting =
+        |stage| CaseState::Submitting { grounds: grounds(), deadline: at(NOW + 50), effect: key(), stage };
     let request_id = Uuid::nil();
     vec![
-        (
-            "watching",
-            CaseState::Watching {
-                after_rejection: false,
-            },
-        ),
-        (
-            "watching again",
-            CaseState::Watching {
-                after_rejection: true,
-            },
-        ),
-        (
-            "rejected",
-            CaseState::Rejected {
-                grounds: grounds(),
-                reread_at: at(NOW),
-            },
-        ),
-        (
-            "awaiting",
-            CaseState::AwaitingCorrection {
-                grounds: grounds(),
-                deadline: at(NOW),
-            },
-        ),
+        ("watching", CaseState::Watching { after_rejection: false }),
+        ("watching again", CaseState::Watching { after_rejection: true }),
+        ("rejected", CaseState::Rejected { grounds: grounds(), reread_at: at(NOW) }),
+        ("awaiting", CaseState::AwaitingCorrection { grounds: grounds(), deadline: at(NOW) }),
         ("intended", submitting(Stage::Intended { sends: 0 })),
         (
             "sending",
-            submitting(Stage::Sending {
-                before: before(),
-                request_id,
-                sent_at: at(NOW - 60),
-                sends: 1,
-            }),
+            submitting(Stage::Sending { before: before(), request_id, sent_at: at(NOW - 60), sends: 1 }),
         ),
         (
             "unclear",
-            submitting(Stage::Unclear {
-                before: before(),
-                request_id,
-                settled_at: at(NOW - 50),
-                sends: 1,
-            }),
+            submitting(Stage::Unclear { before: before(), request_id, settled_at: at(NOW - 50), sends: 1 }),
         ),
-        (
-            "in review",
-            CaseState::UnderReview {
-                before: before(),
-                taken_at: at(NOW - 60),
-                moved: false,
-            },
-        ),
+        ("in review", CaseState::UnderReview { before: before(), taken_at: at(NOW - 60), moved: false }),
         (
             "in review, moved",
-            CaseState::UnderReview {
-                before: before(),
-                taken_at: at(NOW - 60),
-                moved: true,
-            },
+            CaseState::UnderReview { before: before(), taken_at: at(NOW - 60), moved: true },
         ),
         ("reinstated", CaseState::Reinstated),
         ("approved", CaseState::Approved),
-        (
-            "final",
-            CaseState::FinallyRejected {
-                why: FinalReason::AttemptsSpent,
-            },
-        ),
-        (
-            "officer: word",
-            CaseState::NeedsOfficer {
-                why: OfficerReason::UnknownWord,
-                after_rejection: true,
-            },
-        ),
+        ("final", CaseState::FinallyRejected { why: FinalReason::AttemptsSpent }),
+        ("officer: word", CaseState::NeedsOfficer { why: OfficerReason::UnknownWord, after_rejection: true }),
         (
             "officer: remark",
-            CaseState::NeedsOfficer {
-                why: OfficerReason::UnclearRemark,
-                after_rejection: true,
-            },
+            CaseState::NeedsOfficer { why: OfficerReason::UnclearRemark, after_rejection: true },
         ),
     ]
 }
@@ -175,61 +114,25 @@ fn observations() -> Vec<(&'static str, Observation)> {
     let looked = |compliance, status, updated| Observation::Looked(look(compliance, status, updated));
     vec![
         ("COMPLETED/Clear", looked(Some("COMPLETED"), Some("Clear"), 20)),
-        (
-            "COMPLETED/Pending",
-            looked(Some("COMPLETED"), Some("Pending"), 20),
-        ),
-        (
-            "COMPLETED/Suspended",
-            looked(Some("COMPLETED"), Some("Suspended"), 20),
-        ),
-        (
-            "ACTION_REQUIRED/Pending",
-            looked(Some("ACTION_REQUIRED"), Some("Pending"), 20),
-        ),
-        (
-            "ACTION_REQUIRED/Clear",
-            looked(Some("ACTION_REQUIRED"), Some("Clear"), 20),
-        ),
-        (
-            "RFI_REQUESTED/Pending",
-            looked(Some("RFI_REQUESTED"), Some("Pending"), 20),
-        ),
-        (
-            "RFI_REQUESTED/Clear",
-            looked(Some("RFI_REQUESTED"), Some("Clear"), 20),
-        ),
-        (
-            "REJECT/Failed, as before",
-            looked(Some("REJECT"), Some("Failed"), 10),
-        ),
-        (
-            "REJECT/Failed, later",
-            looked(Some("REJECT"), Some("Failed"), NOW - 30),
-        ),
-        (
-            "REJECT/Pending, later",
-            looked(Some("REJECT"), Some("Pending"), NOW - 30),
-        ),
+        ("COMPLETED/Pending", looked(Some("COMPLETED"), Some("Pending"), 20)),
+        ("COMPLETED/Suspended", looked(Some("COMPLETED"), Some("Suspended"), 20)),
+        ("ACTION_REQUIRED/Pending", looked(Some("ACTION_REQUIRED"), Some("Pending"), 20)),
+        ("ACTION_REQUIRED/Clear", looked(Some("ACTION_REQUIRED"), Some("Clear"), 20)),
+        ("RFI_REQUESTED/Pending", looked(Some("RFI_REQUESTED"), Some("Pending"), 20)),
+        ("RFI_REQUESTED/Clear", looked(Some("RFI_REQUESTED"), Some("Clear"), 20)),
+        ("REJECT/Failed, as before", looked(Some("REJECT"), Some("Failed"), 10)),
+        ("REJECT/Failed, later", looked(Some("REJECT"), Some("Failed"), NOW - 30)),
+        ("REJECT/Pending, later", looked(Some("REJECT"), Some("Pending"), NOW - 30)),
         ("EXPIRED/Pending", looked(Some("EXPIRED"), Some("Pending"), 20)),
         ("CLOSED/Pending", looked(Some("CLOSED"), Some("Pending"), 20)),
-        (
-            "COMPLETED/Blocked",
-            looked(Some("COMPLETED"), Some("Blocked"), 20),
-        ),
+        ("COMPLETED/Blocked", looked(Some("COMPLETED"), Some("Blocked"), 20)),
         ("MYSTERY/Pending", looked(Some("MYSTERY"), Some("Pending"), 20)),
         ("nothing/Pending", looked(None, Some("Pending"), 20)),
         ("404", Observation::Missing),
         ("unreadable", Observation::LooksFail),
         ("corrected", Observation::Corrected(EffectKey::new(id(), 8, "s"))),
-        (
-            "taken, COMPLETED",
-            Observation::Answered(Answer::Taken(Some(Standing::Approved))),
-        ),
-        (
-            "taken, REJECT",
-            Observation::Answered(Answer::Taken(Some(Standing::Rejected { lagging: false }))),
-        ),
+        ("taken, COMPLETED", Observation::Answered(Answer::Taken(Some(Standing::Approved)))),
+        ("taken, REJECT", Observation::Answered(Answer::Taken(Some(Standing::Rejected { lagging: false })))),
         ("taken, no word", Observation::Answered(Answer::Taken(None))),
         ("refused", Observation::Answered(Answer::Refused)),
         ("not taken", Observation::Answered(Answer::NotTaken)),
@@ -245,30 +148,14 @@ fn observations() -> Vec<(&'static str, Observation)> {
 }
 
 fn case(state: CaseState, attempts_used: u32) -> Case {
-    Case {
-        id: id(),
-        version: 7,
-        state,
-        since: at(0),
-        attempts_used,
-        beside: Beside::default(),
-    }
+    Case { id: id(), version: 7, state, since: at(0), attempts_used, beside: Beside::default() }
 }
 
 fn outcome(decision: &Decision) -> String {
     let mut text = match &decision.case.state {
-        CaseState::Submitting {
-            stage: Stage::Intended { .. },
-            ..
-        } => "submitting:intended".to_owned(),
-        CaseState::Submitting {
-            stage: Stage::Sending { .. },
-            ..
-        } => "submitting:sending".to_owned(),
-        CaseState::Submitting {
-            stage: Stage::Unclear { .. },
-            ..
-        } => "submitting:unclear".to_owned(),
+        CaseState::Submitting { stage: Stage::Intended { .. }, .. } => "submitting:intended".to_owned(),
+        CaseState::Submitting { stage: Stage::Sending { .. }, .. } => "submitting:sending".to_owned(),
+        CaseState::Submitting { stage: Stage::Unclear { .. }, .. } => "submitting:unclear".to_owned(),
         CaseState::FinallyRejected { why } => format!("finally_rejected:{}", why.as_str()),
         CaseState::NeedsOfficer { why, .. } => format!("needs_officer:{}", why.as_str()),
         other => other.name().to_owned(),
@@ -303,12 +190,7 @@ fn the_whole_table() {
 #[test]
 fn a_first_rejection_offers_the_way_back_and_a_final_remark_does_not() {
     let mut seen = look(Some("REJECT"), Some("Failed"), 10);
-    let fresh = case(
-        CaseState::Watching {
-            after_rejection: false,
-        },
-        0,
-    );
+    let fresh = case(CaseState::Watching { after_rejection: false }, 0);
     let offered = decide(&fresh, &Observation::Looked(seen.clone()), at(NOW), &policy());
     assert_eq!(offered.case.state.name(), "awaiting_correction");
     let told: Vec<_> = offered.tells.iter().map(|tell| tell.event).collect();
@@ -316,32 +198,14 @@ fn a_first_rejection_offers_the_way_back_and_a_final_remark_does_not() {
 
     seen.grounds.class = RemarkClass::Final;
     let refused = decide(&fresh, &Observation::Looked(seen), at(NOW), &policy());
-    assert_eq!(
-        refused.case.state,
-        CaseState::FinallyRejected {
-            why: FinalReason::RemarkIsFinal
-        }
-    );
+    assert_eq!(refused.case.state, CaseState::FinallyRejected { why: FinalReason::RemarkIsFinal });
 }
 
 #[test]
 fn an_unknown_remark_waits_for_an_officer_if_the_policy_says_so() {
-    let policy = Policy {
-        unknown_remark: UnknownRemark::Officer,
-        ..policy()
-    };
+    let policy = Policy { unknown_remark: UnknownRemark::Officer, ..policy() };
     let seen = Observation::Looked(look(Some("REJECT"), Some("Failed"), 10));
-    let decision = decide(
-        &case(
-            CaseState::Watching {
-                after_rejection: false,
-            },
-            0,
-        ),
-        &seen,
-        at(NOW),
-        &policy,
-    );
+    let decision = decide(&case(CaseState::Watching { after_rejection: false }, 0), &seen, at(NOW), &policy);
     assert_eq!(decision.case.state.name(), "needs_officer");
 }
 
@@ -349,88 +213,42 @@ fn an_unknown_remark_waits_for_an_officer_if_the_policy_says_so() {
 fn a_company_is_an_officers_matter() {
     let mut seen = look(Some("REJECT"), Some("Failed"), 10);
     seen.kind = CustomerKind::Corporate;
-    let watching = case(
-        CaseState::Watching {
-            after_rejection: false,
-        },
-        0,
-    );
+    let watching = case(CaseState::Watching { after_rejection: false }, 0);
     let decision = decide(&watching, &Observation::Looked(seen), at(NOW), &policy());
     let why = OfficerReason::CorporateRejection;
-    assert_eq!(
-        decision.case.state,
-        CaseState::NeedsOfficer {
-            why,
-            after_rejection: true
-        }
-    );
+    assert_eq!(decision.case.state, CaseState::NeedsOfficer { why, after_rejection: true });
 }
 
 #[test]
 fn the_last_attempt_is_the_last() {
     let again = Observation::Looked(look(Some("REJECT"), Some("Failed"), NOW - 30));
-    let review = CaseState::UnderReview {
-        before: before(),
-        taken_at: at(NOW - 60),
-        moved: true,
-    };
+    let review = CaseState::UnderReview { before: before(), taken_at: at(NOW - 60), moved: true };
     let one_left = decide(&case(review.clone(), 2), &again, at(NOW), &policy());
     assert_eq!(one_left.case.state.name(), "awaiting_correction");
     let none_left = decide(&case(review, 3), &again, at(NOW), &policy());
-    assert_eq!(
-        none_left.case.state,
-        CaseState::FinallyRejected {
-            why: FinalReason::AttemptsSpent
-        }
-    );
+    assert_eq!(none_left.case.state, CaseState::FinallyRejected { why: FinalReason::AttemptsSpent });
 }
 
 #[test]
 fn a_submission_waits_until_the_second_of_the_rejection_has_passed() {
-    let state = states()
-        .into_iter()
-        .find(|(name, _)| *name == "intended")
-        .unwrap()
-        .1;
+    let state = states().into_iter().find(|(name, _)| *name == "intended").unwrap().1;
     let fresh = Observation::Looked(look(Some("REJECT"), Some("Failed"), NOW - 1));
     let waits = decide(&case(state.clone(), 0), &fresh, at(NOW), &policy());
-    assert_eq!(
-        (waits.case.state.clone(), waits.next.unwrap().at),
-        (state.clone(), at(NOW + 1))
-    );
+    assert_eq!((waits.case.state.clone(), waits.next.unwrap().at), (state.clone(), at(NOW + 1)));
     // A clock of Nium's that is far ahead cannot be waited for.
     let ahead = Observation::Looked(look(Some("REJECT"), Some("Failed"), NOW + 3_600));
-    assert_eq!(
-        outcome(&decide(&case(state, 1), &ahead, at(NOW), &policy())),
-        "submitting:sending [sending]"
-    );
+    assert_eq!(outcome(&decide(&case(state, 1), &ahead, at(NOW), &policy())), "submitting:sending [sending]");
 }
 
 #[test]
 fn an_unclear_submission_is_resent_with_the_same_request_id_only_if_nium_has_not_moved() {
     let request_id = Uuid::from_u128(9);
-    let stage = Stage::Unclear {
-        before: before(),
-        request_id,
-        settled_at: at(NOW - 50),
-        sends: 1,
-    };
-    let case_state = CaseState::Submitting {
-        grounds: grounds(),
-        deadline: at(NOW),
-        effect: key(),
-        stage,
-    };
+    let stage = Stage::Unclear { before: before(), request_id, settled_at: at(NOW - 50), sends: 1 };
+    let case_state = CaseState::Submitting { grounds: grounds(), deadline: at(NOW), effect: key(), stage };
     let same = Observation::Looked(look(Some("REJECT"), Some("Failed"), 10));
     let decision = decide(&case(case_state.clone(), 0), &same, at(NOW), &policy());
-    let CaseState::Submitting {
-        stage: Stage::Sending {
-            request_id: again,
-            sends,
-            ..
-        },
-        ..
-    } = decision.case.state
+    let CaseState::Submitting { stage: Stage::Sending { request_id: again, sends, .. }, .. } =
+        decision.case.state
     else {
         panic!("it is sent again");
     };
@@ -438,41 +256,20 @@ fn an_unclear_submission_is_resent_with_the_same_request_id_only_if_nium_has_not
 
     let mut early = look(Some("REJECT"), Some("Failed"), 10);
     early.sighting.begun_at = at(NOW - 51);
-    let waits = decide(
-        &case(case_state.clone(), 0),
-        &Observation::Looked(early),
-        at(NOW),
-        &policy(),
-    );
-    assert_eq!(
-        waits.case.state, case_state,
-        "a look begun before Nium had settled is no evidence"
-    );
+    let waits = decide(&case(case_state.clone(), 0), &Observation::Looked(early), at(NOW), &policy());
+    assert_eq!(waits.case.state, case_state, "a look begun before Nium had settled is no evidence");
 
     let mut blind = look(Some("REJECT"), Some("Failed"), 10);
     blind.sighting.updated_at = None;
     blind.sighting.remarks_mark = "same".to_owned();
     let mut unreadable = before();
     unreadable.updated_at = None;
-    let stage = Stage::Unclear {
-        before: unreadable,
-        request_id,
-        settled_at: at(NOW - 50),
-        sends: 1,
-    };
-    let case_state = CaseState::Submitting {
-        grounds: grounds(),
-        deadline: at(NOW),
-        effect: key(),
-        stage,
-    };
+    let stage = Stage::Unclear { before: unreadable, request_id, settled_at: at(NOW - 50), sends: 1 };
+    let case_state = CaseState::Submitting { grounds: grounds(), deadline: at(NOW), effect: key(), stage };
     let asks = decide(&case(case_state, 0), &Observation::Looked(blind), at(NOW), &policy());
     assert_eq!(
         asks.case.state,
-        CaseState::NeedsOfficer {
-            why: OfficerReason::CannotTell,
-            after_rejection: true
-        }
+        CaseState::NeedsOfficer { why: OfficerReason::CannotTell, after_rejection: true }
     );
 }
 
@@ -493,20 +290,14 @@ fn blocks_and_requests_for_information_come_and_go_beside_the_state() {
         at(NOW),
         &policy(),
     );
-    assert_eq!(
-        (lifted.case.beside.block, lifted.tells[0].event),
-        (None, Event::Unblocked)
-    );
+    assert_eq!((lifted.case.beside.block, lifted.tells[0].event), (None, Event::Unblocked));
     let asked = decide(
         &lifted.case,
         &Observation::Looked(look(Some("RFI REQUESTED"), Some("Clear"), 40)),
         at(NOW),
         &policy(),
     );
-    assert_eq!(
-        (asked.case.state.clone(), asked.case.beside.rfi_open),
-        (CaseState::Approved, true)
-    );
+    assert_eq!((asked.case.state.clone(), asked.case.beside.rfi_open), (CaseState::Approved, true));
     let again = decide(
         &asked.case,
         &Observation::Looked(look(Some("RFI_REQUESTED"), Some("Clear"), 40)),

@@ -113,9 +113,7 @@ impl From<Refusal> for Problem {
                 "Send the HMAC-SHA256 of target, newline and body in the header of callback.hmac_header."
             }
         };
-        Problem::new(refusal.status(), refusal.as_str())
-            .title("The caller is not allowed")
-            .hint(hint)
+        Problem::new(refusal.status(), refusal.as_str()).title("The caller is not allowed").hint(hint)
     }
 }
 
@@ -129,19 +127,10 @@ impl Access {
             allow_from: nets(options.allow_from),
             trusted_proxies: nets(options.trusted_proxies),
             static_header: options.static_header.map(|(name, values)| {
-                (
-                    name,
-                    values.iter().map(|value| digest_of(value.as_bytes())).collect(),
-                )
+                (name, values.iter().map(|value| digest_of(value.as_bytes())).collect())
             }),
             hmac: options.hmac.map(|(name, secrets)| {
-                (
-                    name,
-                    secrets
-                        .iter()
-                        .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret))
-                        .collect(),
-                )
+                (name, secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)).collect())
             }),
         }
     }
@@ -184,9 +173,7 @@ impl Access {
             signing.update(body);
             verify_slices_are_equal(signing.sign().as_ref(), &given).is_ok()
         };
-        any_without_haste(keys, fits)
-            .then_some(())
-            .ok_or(Refusal::Signature)
+        any_without_haste(keys, fits).then_some(()).ok_or(Refusal::Signature)
     }
 
     fn check_address(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -194,9 +181,7 @@ impl Access {
             return Ok(());
         }
         let client = self.client_address(peer, headers)?;
-        holds(&self.allow_from, client)
-            .then_some(())
-            .ok_or(Refusal::AddressNotAllowed)
+        holds(&self.allow_from, client).then_some(()).ok_or(Refusal::AddressNotAllowed)
     }
 
     /// The address the request comes from: the peer, unless it is a proxy of ours. Then `X-Forwarded-For` is walked
@@ -234,9 +219,7 @@ impl Access {
         let given = headers.get(name).ok_or(Refusal::StaticHeader)?;
         let given = digest_of(given.as_bytes());
         let fits = |value: &digest::Digest| verify_slices_are_equal(value.as_ref(), given.as_ref()).is_ok();
-        any_without_haste(values, fits)
-            .then_some(())
-            .ok_or(Refusal::StaticHeader)
+        any_without_haste(values, fits).then_some(()).ok_or(Refusal::StaticHeader)
     }
 }
 
@@ -258,13 +241,8 @@ fn holds(nets: &[IpNet], address: IpAddr) -> bool {
 /// their canonical form.
 fn canonical_net(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
-    let mapped = v6
-        .addr()
-        .to_ipv4_mapped()
-        .zip(v6.prefix_len().checked_sub(MAPPED_PREFIX_BITS));
-    mapped
-        .and_then(|(addr, prefix)| Ipv4Net::new(addr, prefix).ok())
-        .map_or(net, IpNet::V4)
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_PREFIX_BITS));
+    mapped.and_then(|(addr, prefix)| Ipv4Net::new(addr, prefix).ok()).map_or(net, IpNet::V4)
 }
 
 /// One entry of `X-Forwarded-For`: an address, perhaps with a port, IPv6 perhaps in brackets.
@@ -275,11 +253,7 @@ fn forwarded_address(entry: &str) -> Option<IpAddr> {
         .parse::<IpAddr>()
         .ok()
         .or_else(|| entry.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
-        .or_else(|| {
-            bracketed()
-                .and_then(|inner| inner.parse::<std::net::Ipv6Addr>().ok())
-                .map(IpAddr::V6)
-        });
+        .or_else(|| bracketed().and_then(|inner| inner.parse::<std::net::Ipv6Addr>().ok()).map(IpAddr::V6));
     address.map(|address| address.to_canonical())
 }
 
@@ -297,9 +271,7 @@ fn tag_from_hex(text: &[u8]) -> Option<[u8; TAG_BYTES]> {
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -317,21 +289,13 @@ mod tests {
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let line = |(name, value): &(&'static str, &str)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).unwrap(),
-            )
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         lines.iter().map(line).collect()
     }
 
     fn forwarded(lines: &[&str]) -> HeaderMap {
-        headers(
-            &lines
-                .iter()
-                .map(|line| ("x-forwarded-for", *line))
-                .collect::<Vec<_>>(),
-        )
+        headers(&lines.iter().map(|line| ("x-forwarded-for", *line)).collect::<Vec<_>>())
     }
 
     fn by_address() -> Access {
@@ -350,10 +314,7 @@ mod tests {
     fn no_rule_lets_everybody_in() {
         let access = Access::new(Options::default());
         let nothing = HeaderMap::new();
-        assert_eq!(
-            access.check_head(STRANGER.parse().unwrap(), &nothing, None),
-            Ok(())
-        );
+        assert_eq!(access.check_head(STRANGER.parse().unwrap(), &nothing, None), Ok(()));
         assert_eq!(access.check_signature(&nothing, "/webhook", b"{}"), Ok(()));
     }
 
@@ -363,19 +324,11 @@ mod tests {
             assert_eq!(check_address(peer, &[]), Ok(()), "{peer}");
         }
         for peer in [STRANGER, "10.0.0.1", "2001:db9::1"] {
-            assert_eq!(
-                check_address(peer, &[]),
-                Err(Refusal::AddressNotAllowed),
-                "{peer}"
-            );
+            assert_eq!(check_address(peer, &[]), Err(Refusal::AddressNotAllowed), "{peer}");
         }
         // What a stranger writes about itself is not read, not even to find it unreadable.
         for line in ["198.51.100.7", "nonsense", ""] {
-            assert_eq!(
-                check_address(STRANGER, &[line]),
-                Err(Refusal::AddressNotAllowed),
-                "{line}"
-            );
+            assert_eq!(check_address(STRANGER, &[line]), Err(Refusal::AddressNotAllowed), "{line}");
         }
         assert_eq!(check_address("198.51.100.7", &["nonsense"]), Ok(()));
     }
@@ -402,11 +355,7 @@ mod tests {
             &["198.51.100.7, 203.0.113.9, 10.1.2.3"],
             &["10.1.2.3"],
         ] {
-            assert_eq!(
-                check_address("10.0.0.1", lines),
-                Err(Refusal::AddressNotAllowed),
-                "{lines:?}"
-            );
+            assert_eq!(check_address("10.0.0.1", lines), Err(Refusal::AddressNotAllowed), "{lines:?}");
         }
     }
 
@@ -420,11 +369,7 @@ mod tests {
             &["198.51.100.7", "10.1.2.3:port"],
             &["[198.51.100.7]"],
         ] {
-            assert_eq!(
-                check_address("10.0.0.1", lines),
-                Err(Refusal::ForwardedUnreadable),
-                "{lines:?}"
-            );
+            assert_eq!(check_address("10.0.0.1", lines), Err(Refusal::ForwardedUnreadable), "{lines:?}");
         }
     }
 
@@ -432,27 +377,16 @@ mod tests {
     fn the_secret_path_and_the_header_must_fit() {
         let access = Access::new(Options {
             secret_path: Some("s3cret".to_owned()),
-            static_header: Some((
-                HeaderName::from_static("x-partner-key"),
-                vec!["old".into(), "new".into()],
-            )),
+            static_header: Some((HeaderName::from_static("x-partner-key"), vec!["old".into(), "new".into()])),
             ..Options::default()
         });
         let check = |segment, value: &str| {
-            access.check_head(
-                STRANGER.parse().unwrap(),
-                &headers(&[("x-partner-key", value)]),
-                segment,
-            )
+            access.check_head(STRANGER.parse().unwrap(), &headers(&[("x-partner-key", value)]), segment)
         };
         assert_eq!(check(Some("s3cret"), "old"), Ok(()));
         assert_eq!(check(Some("s3cret"), "new"), Ok(()));
         for wrong in ["", "ol", "olds", "OLD"] {
-            assert_eq!(
-                check(Some("s3cret"), wrong),
-                Err(Refusal::StaticHeader),
-                "{wrong}"
-            );
+            assert_eq!(check(Some("s3cret"), wrong), Err(Refusal::StaticHeader), "{wrong}");
         }
         for wrong in [None, Some(""), Some("s3cre"), Some("s3cret2"), Some("S3CRET")] {
             assert_eq!(check(wrong, "old"), Err(Refusal::SecretPath), "{wrong:?}");
@@ -464,10 +398,7 @@ mod tests {
     #[test]
     fn the_signature_covers_target_and_body() {
         let access = Access::new(Options {
-            hmac: Some((
-                HeaderName::from_static("x-signature"),
-                vec![b"old".to_vec(), b"new".to_vec()],
-            )),
+            hmac: Some((HeaderName::from_static("x-signature"), vec![b"old".to_vec(), b"new".to_vec()])),
             ..Options::default()
         });
         let check = |signature: &str, target, body: &[u8]| {
@@ -481,18 +412,8 @@ mod tests {
         assert_eq!(check(&new.to_uppercase(), "/webhook?a=1", b"{}"), Ok(()));
         assert_eq!(check(old, "/webhook?a=2", b"{}"), Err(Refusal::Signature));
         assert_eq!(check(old, "/webhook?a=1", b"{ }"), Err(Refusal::Signature));
-        for wrong in [
-            "",
-            "00",
-            &old[..63],
-            &format!("{old}0"),
-            &format!("+{}", &old[1..]),
-        ] {
-            assert_eq!(
-                check(wrong, "/webhook?a=1", b"{}"),
-                Err(Refusal::Signature),
-                "{wrong}"
-            );
+        for wrong in ["", "00", &old[..63], &format!("{old}0"), &format!("+{}", &old[1..])] {
+            assert_eq!(check(wrong, "/webhook?a=1", b"{}"), Err(Refusal::Signature), "{wrong}");
         }
         let without = access.check_signature(&HeaderMap::new(), "/webhook?a=1", b"{}");
         assert_eq!(without, Err(Refusal::Signature));

@@ -31,9 +31,7 @@ pub(super) async fn read(body: Body, keep: bool, wait: Duration) -> Result<Vec<u
     if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > BODY_BYTES_MAX) {
         return Err(BodyFault::TooLarge);
     }
-    tokio::time::timeout(wait, drain(body, keep))
-        .await
-        .unwrap_or(Err(BodyFault::TooSlow))
+    tokio::time::timeout(wait, drain(body, keep)).await.unwrap_or(Err(BodyFault::TooSlow))
 }
 
 async fn drain(mut body: Body, keep: bool) -> Result<Vec<u8>, BodyFault> {
@@ -66,9 +64,6 @@ mod tests {
         assert_eq!(read_back.as_ref(), Ok(&full));
         assert_eq!(read(Body::from(full), false, LONG_ENOUGH).await, Ok(Vec::new()));
         let over = vec![b'x'; BODY_BYTES_MAX + 1];
-        assert_eq!(
-            read(Body::from(over), true, LONG_ENOUGH).await,
-            Err(BodyFault::TooLarge)
-        );
+        assert_eq!(read(Body::from(over), true, LONG_ENOUGH).await, Err(BodyFault::TooLarge));
     }
 }

@@ -94,9 +94,7 @@ impl CallbackState {
 pub fn router(state: CallbackState) -> Router {
     let callback = || post(take_callback).fallback(only_post);
     let webhook = || post(take_webhook).fallback(only_post);
-    let mut router = Router::new()
-        .route(CALLBACK_PATH, callback())
-        .route(WEBHOOK_PATH, webhook());
+    let mut router = Router::new().route(CALLBACK_PATH, callback()).route(WEBHOOK_PATH, webhook());
     // With a secret path the plain paths stay, so that a call without the secret is refused and counted.
     if state.access.has_secret_path() {
         router = router
@@ -125,9 +123,7 @@ async fn only_post() -> Problem {
 
 impl CallbackState {
     async fn callback(&self, request: Request) -> Result<(), NotTaken> {
-        let (head, _) = self
-            .admit(request, CALLBACK_PATH, self.access.needs_body())
-            .await?;
+        let (head, _) = self.admit(request, CALLBACK_PATH, self.access.needs_body()).await?;
         let customer = customer_of(&head.uri)?;
         self.keep(Nudge {
             customer: Some(customer),
@@ -158,8 +154,7 @@ impl CallbackState {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         // Without an address there is nothing to hold against the list.
         let peer = peer.ok_or(Refusal::AddressNotAllowed)?.0.ip();
-        self.access
-            .check_head(peer, &head.headers, secret_segment(head.uri.path(), path))?;
+        self.access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path))?;
         let body = body::read(body, wanted, self.options.body_wait).await?;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         self.access.check_signature(&head.headers, target, &body)?;
@@ -370,57 +365,26 @@ mod tests {
         assert_eq!(check(&format!("?customerHashId={ID}")), ok);
         assert_eq!(check(&format!("?customerHashId={}", ID.to_uppercase())), ok);
         assert_eq!(check(&format!("?token=1&customerHashId={ID}&x")), ok);
-        assert_eq!(
-            check(&format!("?customer%48ashId={}", ID.replace('-', "%2D"))),
-            ok
-        );
+        assert_eq!(check(&format!("?customer%48ashId={}", ID.replace('-', "%2D"))), ok);
 
-        for query in [
-            "",
-            "?",
-            "?customerHashId",
-            &format!("?customerhashid={ID}"),
-            &format!("?{ID}"),
-        ] {
-            let expected = if query.ends_with("Id") {
-                Flaw::CustomerMalformed
-            } else {
-                Flaw::CustomerMissing
-            };
+        for query in ["", "?", "?customerHashId", &format!("?customerhashid={ID}"), &format!("?{ID}")] {
+            let expected =
+                if query.ends_with("Id") { Flaw::CustomerMalformed } else { Flaw::CustomerMissing };
             assert_eq!(check(query), Err(expected), "{query}");
         }
         let twice = format!("?customerHashId={ID}&customerHashId={ID}");
         assert_eq!(check(&twice), Err(Flaw::CustomerRepeated));
         let (bare, braced) = (ID.replace('-', ""), format!("%7B{ID}%7D"));
-        for value in [
-            "",
-            "%s",
-            "x",
-            "%FF",
-            &bare,
-            &braced,
-            &format!("{ID}0"),
-            &format!("+{ID}"),
-        ] {
-            assert_eq!(
-                check(&format!("?customerHashId={value}")),
-                Err(Flaw::CustomerMalformed),
-                "{value}"
-            );
+        for value in ["", "%s", "x", "%FF", &bare, &braced, &format!("{ID}0"), &format!("+{ID}")] {
+            assert_eq!(check(&format!("?customerHashId={value}")), Err(Flaw::CustomerMalformed), "{value}");
         }
     }
 
     #[test]
     fn the_secret_segment_is_what_stands_before_the_path() {
-        assert_eq!(
-            secret_segment("/s3cret/callback/compliance", CALLBACK_PATH),
-            Some("s3cret")
-        );
+        assert_eq!(secret_segment("/s3cret/callback/compliance", CALLBACK_PATH), Some("s3cret"));
         assert_eq!(secret_segment("/callback/compliance", CALLBACK_PATH), None);
-        assert_eq!(
-            secret_segment("/callback/webhook", WEBHOOK_PATH),
-            Some("callback")
-        );
+        assert_eq!(secret_segment("/callback/webhook", WEBHOOK_PATH), Some("callback"));
     }
 
     proptest! {

@@ -43,10 +43,7 @@ pub struct FieldError {
 impl FieldError {
     /// Says `message` about `field`.
     pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -114,10 +111,7 @@ impl IntoResponse for Problem {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn status_as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -139,9 +133,7 @@ mod tests {
             .detail("One field is not acceptable.")
             .hint("Correct the field and send it again.")
             .errors([FieldError::new("fields.email", "is not an e-mail address")]);
-        let body = axum::body::to_bytes(full.into_response().into_body(), 4096)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(full.into_response().into_body(), 4096).await.unwrap();
         insta::assert_snapshot!(String::from_utf8_lossy(&body),
             @r#"{"type":"about:blank","title":"The correction cannot be sent","status":422,"code":"invalid_correction","detail":"One field is not acceptable.","hint":"Correct the field and send it again.","errors":[{"field":"fields.email","message":"is not an e-mail address"}]}"#);
     }

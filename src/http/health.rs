@@ -35,17 +35,12 @@ pub struct HealthState {
 
 /// `/livez` and `/readyz`, on both listeners.
 pub fn router(state: &Arc<HealthState>) -> Router {
-    Router::new()
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
-        .with_state(Arc::clone(state))
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(Arc::clone(state))
 }
 
 /// `/metrics`, on the admin listener.
 pub fn metrics_router(state: &Arc<HealthState>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .with_state(Arc::clone(state))
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(state))
 }
 
 async fn live() -> &'static str {
@@ -53,11 +48,8 @@ async fn live() -> &'static str {
 }
 
 async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery) -> Response {
-    let verbose = query.is_some_and(|query| {
-        query
-            .split('&')
-            .any(|part| part == "verbose" || part.starts_with("verbose="))
-    });
+    let verbose = query
+        .is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
     let stopping = state.stopping.load(Ordering::Relaxed);
     let store = match tokio::time::timeout(PING_WAIT, state.store.ping()).await {
         Ok(Ok(())) => "ok",
@@ -65,11 +57,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         Err(_) => "slow",
     };
     let is_ready = store == "ok" && !stopping;
-    let status = if is_ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if stopping {
         "stopping"
     } else if is_ready {
@@ -107,13 +95,7 @@ async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
         Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
     }
     match state.metrics.encode() {
-        Ok(text) => (
-            [(
-                CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            )],
-            text,
-        )
+        Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be written");

@@ -60,10 +60,7 @@ pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
         .layer(nosniff)
         .layer(no_store)
         // A slow upload must not hold a place for ever.
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            ADMIN_LIMIT,
-        ))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ADMIN_LIMIT))
         // Turns axum's own plain refusals (a body over the limit) into problems.
         .layer(from_fn(plain_to_problem))
         // Innermost: a panic is one request's trouble.

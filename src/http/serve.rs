@@ -96,9 +96,7 @@ pub async fn serve(
         .first_request_timeout(options.first_request_wait)
         .accept_error_handler(report);
     let http = server.http_builder();
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.next_request_wait);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(options.next_request_wait);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
@@ -110,9 +108,7 @@ pub async fn serve(
     match options.tls {
         None => server.acceptor(plain).serve(gate).await,
         Some(tls) => {
-            let tls = RustlsAcceptor::new(tls)
-                .handshake_timeout(options.handshake_wait)
-                .acceptor(plain);
+            let tls = RustlsAcceptor::new(tls).handshake_timeout(options.handshake_wait).acceptor(plain);
             server.acceptor(tls).serve(gate).await
         }
     }
@@ -139,11 +135,7 @@ impl Gate {
     fn new(router: Router, connections_max: usize) -> Self {
         let room = PollSemaphore::new(Arc::new(Semaphore::new(connections_max)));
         // Giving it its state makes the router's routes ready once, and not anew for every request.
-        Self {
-            router: router.with_state(()),
-            room,
-            place: None,
-        }
+        Self { router: router.with_state(()), room, place: None }
     }
 }
 
@@ -161,11 +153,7 @@ impl Service<SocketAddr> for Gate {
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
         let place = self.place.take().map(Arc::new);
-        ready(Ok(Guest {
-            router: self.router.clone(),
-            peer: ConnectInfo(peer),
-            _place: place,
-        }))
+        ready(Ok(Guest { router: self.router.clone(), peer: ConnectInfo(peer), _place: place }))
     }
 }
 

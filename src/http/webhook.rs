@@ -61,14 +61,9 @@ pub(super) fn read(body: &[u8], client_hash_id: &str) -> Result<Webhook, Webhook
         return Err(WebhookFault::ForeignClient);
     }
     let webhook = Webhook {
-        customer: members
-            .customer
-            .and_then(text)
-            .and_then(|id| CustomerHashId::parse(&id)),
+        customer: members.customer.and_then(text).and_then(|id| CustomerHashId::parse(&id)),
         // A template that is not a text is kept as `other`, as an unreadable name is.
-        template: members
-            .template
-            .map(|raw| Template::keep(&text(raw).unwrap_or_default())),
+        template: members.template.map(|raw| Template::keep(&text(raw).unwrap_or_default())),
     };
     if webhook.is_nudge() && webhook.customer.is_none() {
         return Err(WebhookFault::NoCustomer);
@@ -80,9 +75,7 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     /// Lets serde borrow a string that has no escapes.
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'_>>(raw.get())
-        .ok()
-        .map(|text| text.0)
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
 #[cfg(test)]
@@ -108,10 +101,7 @@ mod tests {
             r#"{{"clientHashId":"{}","customerHashId":"{ID}","status":"Failed","template":"CUSTOMER_COMPLIANCE_STATUS"}}"#,
             OURS.to_uppercase(),
         );
-        assert_eq!(
-            check(&body),
-            Ok((Some(ID.into()), Some("CUSTOMER_COMPLIANCE_STATUS".into()), true))
-        );
+        assert_eq!(check(&body), Ok((Some(ID.into()), Some("CUSTOMER_COMPLIANCE_STATUS".into()), true)));
         for body in [
             r#"{"template":"CUSTOMER_COMPLIANCE_STATUS"}"#.to_owned(),
             r#"{"template":"CUSTOMER_STATUS_WEBHOOK","customerHashId":"x"}"#.to_owned(),
@@ -126,31 +116,11 @@ mod tests {
         for (body, customer, template) in [
             (r"{}".to_owned(), None, None),
             (format!(r#"{{"customerHashId":"{ID}"}}"#), Some(ID), None),
-            (
-                r#"{"template":"CARD_PAYMENT"}"#.to_owned(),
-                None,
-                Some("CARD_PAYMENT"),
-            ),
-            (
-                r#"{"template":"Ann Example, 1 Street"}"#.to_owned(),
-                None,
-                Some("other"),
-            ),
-            (
-                format!(r#"{{"template":"{}"}}"#, "A".repeat(65)),
-                None,
-                Some("other"),
-            ),
-            (
-                r#"{"template":{"a":[1]},"customerHashId":[]}"#.to_owned(),
-                None,
-                Some("other"),
-            ),
-            (
-                r#"{"template":null,"customerHashId":null,"clientHashId":null}"#.to_owned(),
-                None,
-                None,
-            ),
+            (r#"{"template":"CARD_PAYMENT"}"#.to_owned(), None, Some("CARD_PAYMENT")),
+            (r#"{"template":"Ann Example, 1 Street"}"#.to_owned(), None, Some("other")),
+            (format!(r#"{{"template":"{}"}}"#, "A".repeat(65)), None, Some("other")),
+            (r#"{"template":{"a":[1]},"customerHashId":[]}"#.to_owned(), None, Some("other")),
+            (r#"{"template":null,"customerHashId":null,"clientHashId":null}"#.to_owned(), None, None),
         ] {
             let expected = (customer.map(str::to_owned), template.map(str::to_owned), false);
             assert_eq!(check(&body), Ok(expected), "{body}");
@@ -169,18 +139,8 @@ mod tests {
     fn what_is_not_an_object_is_refused() {
         let array = format!(r#"["{OURS}","{ID}","CUSTOMER_STATUS_WEBHOOK"]"#);
         let twice = format!(r#"{{"customerHashId":"{ID}","customerHashId":"{ID}"}}"#);
-        for body in [
-            "",
-            "{",
-            "null",
-            "17",
-            "\"x\"",
-            "{}}",
-            "\u{feff}{}",
-            "customerHashId=1",
-            &array,
-            &twice,
-        ] {
+        for body in ["", "{", "null", "17", "\"x\"", "{}}", "\u{feff}{}", "customerHashId=1", &array, &twice]
+        {
             assert_eq!(check(body), Err(WebhookFault::NotJson), "{body}");
         }
     }

@@ -36,9 +36,7 @@ impl IntakeMetrics {
     /// The counter of 200s sent through one door. Keep the handle: looking it up takes a lock.
     #[must_use]
     pub fn acks(&self, source: Source) -> Counter {
-        self.acks.get_or_create_owned(&BySource {
-            source: source.as_str(),
-        })
+        self.acks.get_or_create_owned(&BySource { source: source.as_str() })
     }
 
     /// The counter of callers turned away for `reason`.
@@ -55,11 +53,7 @@ impl IntakeMetrics {
 
     /// Makes the metrics visible to a scrape.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "intake_acks",
-            "Callbacks and webhooks answered 200, by source",
-            self.acks.clone(),
-        );
+        registry.register("intake_acks", "Callbacks and webhooks answered 200, by source", self.acks.clone());
         registry.register(
             "intake_refused",
             "Callers turned away by the access rules, by reason",
@@ -121,13 +115,7 @@ mod tests {
         let metrics = IntakeMetrics::default();
         let _ = (metrics.acks(Source::Callback), metrics.refused("signature"));
         let text = scrape(&metrics);
-        assert!(
-            text.contains("reinstate_intake_acks_total{source=\"callback\"} 0"),
-            "{text}"
-        );
-        assert!(
-            text.contains("reinstate_intake_refused_total{reason=\"signature\"} 0"),
-            "{text}"
-        );
+        assert!(text.contains("reinstate_intake_acks_total{source=\"callback\"} 0"), "{text}");
+        assert!(text.contains("reinstate_intake_refused_total{reason=\"signature\"} 0"), "{text}");
     }
 }

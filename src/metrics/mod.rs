@@ -37,20 +37,11 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("reinstate");
-        let (intake, work, rows) = (
-            IntakeMetrics::default(),
-            WorkMetrics::default(),
-            RowMetrics::default(),
-        );
+        let (intake, work, rows) = (IntakeMetrics::default(), WorkMetrics::default(), RowMetrics::default());
         intake.register(&mut registry);
         work.register(&mut registry);
         rows.register(&mut registry);
-        Self {
-            registry,
-            intake,
-            work,
-            rows,
-        }
+        Self { registry, intake, work, rows }
     }
 
     /// Everything in the OpenMetrics text format.

@@ -55,16 +55,12 @@ impl RowMetrics {
         for state in CaseState::NAMES {
             let (count, oldest) = find(states, state);
             self.cases.get_or_create(&ByState { state }).set(count);
-            self.oldest_case
-                .get_or_create(&ByState { state })
-                .set(age(oldest));
+            self.oldest_case.get_or_create(&ByState { state }).set(age(oldest));
         }
         for lane in LANES {
             let (count, oldest) = find(lanes, lane);
             self.effects.get_or_create(&ByLane { lane }).set(count);
-            self.oldest_effect
-                .get_or_create(&ByLane { lane })
-                .set(age(oldest));
+            self.oldest_effect.get_or_create(&ByLane { lane }).set(age(oldest));
         }
         self.due.set(due);
         self.unfolded.set(unfolded);
@@ -81,22 +77,14 @@ impl RowMetrics {
             Unit::Seconds,
             self.oldest_case.clone(),
         );
-        registry.register(
-            "effects_open",
-            "Effects that have not ended, by lane",
-            self.effects.clone(),
-        );
+        registry.register("effects_open", "Effects that have not ended, by lane", self.effects.clone());
         registry.register_with_unit(
             "oldest_effect_age",
             "How long the oldest open effect has waited, by lane",
             Unit::Seconds,
             self.oldest_effect.clone(),
         );
-        registry.register(
-            "customers_due",
-            "Customers that are due and not claimed",
-            self.due.clone(),
-        );
+        registry.register("customers_due", "Customers that are due and not claimed", self.due.clone());
         registry.register(
             "callbacks_unfolded",
             "Callbacks on file that the fold has not read yet",
@@ -112,8 +100,5 @@ impl RowMetrics {
 }
 
 fn find(counts: &[Count], word: &str) -> (i64, Option<Timestamp>) {
-    counts
-        .iter()
-        .find(|(name, ..)| name == word)
-        .map_or((0, None), |(_, count, oldest)| (*count, *oldest))
+    counts.iter().find(|(name, ..)| name == word).map_or((0, None), |(_, count, oldest)| (*count, *oldest))
 }

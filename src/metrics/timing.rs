@@ -54,24 +54,17 @@ impl Timing {
     }
 
     fn buckets(&self) -> Vec<(f64, u64)> {
-        let within = TIMING_BOUNDS_MICROS
-            .iter()
-            .zip(&self.inner.within)
-            .map(|(bound, cell)| {
-                let seconds = Duration::from_micros(u64::from(*bound)).as_secs_f64();
-                (seconds, cell.load(Ordering::Relaxed))
-            });
-        within
-            .chain([(f64::INFINITY, self.inner.beyond.load(Ordering::Relaxed))])
-            .collect()
+        let within = TIMING_BOUNDS_MICROS.iter().zip(&self.inner.within).map(|(bound, cell)| {
+            let seconds = Duration::from_micros(u64::from(*bound)).as_secs_f64();
+            (seconds, cell.load(Ordering::Relaxed))
+        });
+        within.chain([(f64::INFINITY, self.inner.beyond.load(Ordering::Relaxed))]).collect()
     }
 }
 
 impl fmt::Debug for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timing")
-            .field("count", &self.count())
-            .finish_non_exhaustive()
+        f.debug_struct("Timing").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 

@@ -123,10 +123,7 @@ impl WorkMetrics {
         }
         for event in Event::ALL {
             for outcome in TELL_OUTCOMES {
-                let _ = self.tells.get_or_create(&ByEvent {
-                    event: event.as_str(),
-                    outcome,
-                });
+                let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
             }
         }
         for endpoint in ENDPOINTS {
@@ -137,11 +134,7 @@ impl WorkMetrics {
         for outcome in CALL_OUTCOMES {
             let _ = self.pauses.get_or_create(&ByOutcome { outcome });
         }
-        registry.register(
-            "looks",
-            "Looks at customers, by what they came to",
-            self.looks.clone(),
-        );
+        registry.register("looks", "Looks at customers, by what they came to", self.looks.clone());
         registry.register(
             "submissions",
             "Attempts to submit, by what they came to",
@@ -153,16 +146,8 @@ impl WorkMetrics {
             "Attempts to notify the app backend, by event and outcome",
             self.tells.clone(),
         );
-        registry.register(
-            "nium_calls",
-            "Calls to Nium, by endpoint and outcome",
-            self.calls.clone(),
-        );
-        registry.register(
-            "nium_pauses",
-            "Pauses of all calls to Nium, by reason",
-            self.pauses.clone(),
-        );
+        registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
+        registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
         registry.register(
             "leases_lost",
             "Work whose lease was gone when it finished",

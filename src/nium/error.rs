@@ -103,9 +103,7 @@ pub struct Taken {
 
 impl fmt::Debug for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken")
-            .field("standing", &self.standing)
-            .finish_non_exhaustive()
+        f.debug_struct("Taken").field("standing", &self.standing).finish_non_exhaustive()
     }
 }
 
@@ -120,8 +118,6 @@ pub struct Refusal {
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusal")
-            .field("errors", &self.errors.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Refusal").field("errors", &self.errors.len()).finish_non_exhaustive()
     }
 }

@@ -83,9 +83,7 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("base_url", &self.base_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Options").field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
 
@@ -102,9 +100,7 @@ pub struct Nium {
 
 impl fmt::Debug for Nium {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nium")
-            .field("host", &self.base.host_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Nium").field("host", &self.base.host_str()).finish_non_exhaustive()
     }
 }
 
@@ -136,11 +132,7 @@ impl Nium {
                 .timeout(options.timeout)
                 .user_agent(concat!("reinstate/", env!("CARGO_PKG_VERSION")));
             // Plain http goes to loopback only: no proxy in between, and no certificates to look for.
-            if base.scheme() == "http" {
-                client.no_proxy().tls_certs_only([])
-            } else {
-                client
-            }
+            if base.scheme() == "http" { client.no_proxy().tls_certs_only([]) } else { client }
         };
         let pace = Pace::new(options.requests_per_second, options.burst, options.concurrency)?;
         Ok(Self {
@@ -168,11 +160,7 @@ impl Nium {
     ) -> Result<Snapshot, LookError> {
         let begun = Instant::now();
         let request = self
-            .request(
-                &self.reader,
-                Method::GET,
-                &format!("v2/client/{}/customer/{customer}", self.client_id),
-            )
+            .request(&self.reader, Method::GET, &format!("v2/client/{}/customer/{customer}", self.client_id))
             .header("x-request-id", request_id.to_string());
         let looked = read_details(request).await;
         drop(permit);
@@ -198,11 +186,7 @@ impl Nium {
         let begun = Instant::now();
         let body = request_body(request, customer);
         let request = self
-            .request(
-                &self.writer,
-                Method::POST,
-                &format!("v4/client/{}/customer", self.client_id),
-            )
+            .request(&self.writer, Method::POST, &format!("v4/client/{}/customer", self.client_id))
             .header("x-request-id", request_id.to_string())
             .header(CONTENT_TYPE, "application/json")
             .body(body);
@@ -236,21 +220,14 @@ impl Nium {
 
 /// The body of a re-initiation: the merged application and the existing id; what was not said is left out.
 fn request_body(request: &Map<String, Value>, customer: CustomerHashId) -> Vec<u8> {
-    let said = request
-        .iter()
-        .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""));
+    let said = request.iter().filter(|(_, value)| !value.is_null() && value.as_str() != Some(""));
     let mut body: Map<String, Value> = said.map(|(name, value)| (name.clone(), value.clone())).collect();
     body.insert("customerHashId".to_owned(), Value::String(customer.to_string()));
     Value::Object(body).to_string().into_bytes()
 }
 
 async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
-    let trouble = |kind| {
-        LookError::Trouble(Trouble {
-            kind,
-            retry_after: None,
-        })
-    };
+    let trouble = |kind| LookError::Trouble(Trouble { kind, retry_after: None });
     let answer = request.send().await.map_err(|error| trouble(kind_of(&error)))?;
     let status = answer.status();
     match status {
@@ -278,10 +255,7 @@ async fn read_submission(request: RequestBuilder) -> SubmitAnswer {
         Ok(answer) => answer,
         // Without a connection not one byte was sent.
         Err(error) if error.is_connect() => {
-            return SubmitAnswer::NotTaken(Trouble {
-                kind: TroubleKind::Connect,
-                retry_after: None,
-            });
+            return SubmitAnswer::NotTaken(Trouble { kind: TroubleKind::Connect, retry_after: None });
         }
         Err(error) => return SubmitAnswer::Unclear(kind_of(&error).as_str()),
     };
@@ -303,9 +277,7 @@ async fn read_submission(request: RequestBuilder) -> SubmitAnswer {
     let body = read_body(answer).await;
     match status {
         StatusCode::OK => {
-            let value = body
-                .ok()
-                .and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+            let value = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
             let taken = value.as_ref().and_then(parse::taken);
             taken.map_or(SubmitAnswer::Unclear("unreadable"), SubmitAnswer::Taken)
         }
@@ -328,22 +300,12 @@ fn trouble_of(answer: &Response) -> Option<Trouble> {
         status if status.is_server_error() => TroubleKind::Server(status.as_u16()),
         _ => return None,
     };
-    Some(Trouble {
-        kind,
-        retry_after: retry_after(answer.headers()),
-    })
+    Some(Trouble { kind, retry_after: retry_after(answer.headers()) })
 }
 
 /// `Retry-After` in seconds. A date would need Nium's clock to agree with ours; our own pause serves as well.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn kind_of(error: &reqwest::Error) -> TroubleKind {
@@ -367,11 +329,7 @@ async fn read_body(mut answer: Response) -> Result<Vec<u8>, BodyFault> {
         return Err(BodyFault::TooLarge);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| BodyFault::Lost(kind_of(&error)))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| BodyFault::Lost(kind_of(&error)))? {
         if body.len() + chunk.len() > RESPONSE_BYTES_MAX {
             return Err(BodyFault::TooLarge);
         }

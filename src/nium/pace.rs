@@ -29,18 +29,10 @@ impl Pace {
     /// At most `per_second` calls in the long run, `burst` at once after a pause, and `places` running at any moment.
     pub(super) fn new(per_second: f64, burst: u32, places: u32) -> Result<Self, NiumError> {
         let burst = NonZeroU32::new(burst).ok_or(NiumError::Pace)?;
-        let places = usize::try_from(places)
-            .ok()
-            .filter(|places| *places > 0)
-            .ok_or(NiumError::Pace)?;
+        let places = usize::try_from(places).ok().filter(|places| *places > 0).ok_or(NiumError::Pace)?;
         let period = Duration::try_from_secs_f64(1.0 / per_second).map_err(|_| NiumError::Pace)?;
-        let quota = Quota::with_period(period)
-            .ok_or(NiumError::Pace)?
-            .allow_burst(burst);
-        Ok(Self {
-            rate: RateLimiter::direct(quota),
-            places: Arc::new(Semaphore::new(places)),
-        })
+        let quota = Quota::with_period(period).ok_or(NiumError::Pace)?.allow_burst(burst);
+        Ok(Self { rate: RateLimiter::direct(quota), places: Arc::new(Semaphore::new(places)) })
     }
 
     /// Waits for leave. The rate is spent last, so that nobody spends it and then waits for a place.
@@ -54,8 +46,6 @@ impl Pace {
 
 impl std::fmt::Debug for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pace")
-            .field("places", &self.places.available_permits())
-            .finish_non_exhaustive()
+        f.debug_struct("Pace").field("places", &self.places.available_permits()).finish_non_exhaustive()
     }
 }

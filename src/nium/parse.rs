@@ -68,25 +68,17 @@ fn facts(outer: Object<'_>) -> Facts {
         Some(kind) => kind.eq_ignore_ascii_case("CORPORATE"),
         None => outer.object("corporateCustomer").is_some(),
     };
-    let blocked_by = outer
-        .text("blockUpdatedBy")
-        .map(|by| match by.to_ascii_uppercase().as_str() {
-            "CLIENT" => BlockedBy::Client,
-            "NIUM" => BlockedBy::Nium,
-            _ => BlockedBy::Unsaid,
-        });
+    let blocked_by = outer.text("blockUpdatedBy").map(|by| match by.to_ascii_uppercase().as_str() {
+        "CLIENT" => BlockedBy::Client,
+        "NIUM" => BlockedBy::Nium,
+        _ => BlockedBy::Unsaid,
+    });
     Facts {
-        compliance: outer
-            .text("complianceStatus")
-            .map(|word| Compliance::parse(&word)),
+        compliance: outer.text("complianceStatus").map(|word| Compliance::parse(&word)),
         status: status.map(|word| Status::parse(&word)),
         updated_at: outer.text("updatedAt").map(|text| NiumTime::read(&text)),
         blocked_by,
-        kind: if corporate {
-            CustomerKind::Corporate
-        } else {
-            CustomerKind::Individual
-        },
+        kind: if corporate { CustomerKind::Corporate } else { CustomerKind::Individual },
     }
 }
 
@@ -113,25 +105,16 @@ fn profile(outer: Object<'_>, person: Object<'_>) -> Map<String, Value> {
     if let Some(flag) = outer.flag("termsAndConditionAcceptanceFlag") {
         put("isTncAccepted", json!(flag));
     }
-    for (name, legal) in [
-        ("kycMode", &KYC_MODES[..]),
-        ("complianceLevel", &COMPLIANCE_LEVELS[..]),
-    ] {
+    for (name, legal) in [("kycMode", &KYC_MODES[..]), ("complianceLevel", &COMPLIANCE_LEVELS[..])] {
         if let Some(word) = outer.text(name).filter(|word| legal.contains(&word.as_str())) {
             put(name, json!(word));
         }
     }
-    if let Some(code) = person
-        .text("estimatedMonthlyFunding")
-        .and_then(|text| funding_code(&text))
-    {
+    if let Some(code) = person.text("estimatedMonthlyFunding").and_then(|text| funding_code(&text)) {
         put("estimatedMonthlyFunding", json!(code));
     }
-    let countries: Vec<&str> = person
-        .items("expectedCountriesToSendReceiveFrom")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let countries: Vec<&str> =
+        person.items("expectedCountriesToSendReceiveFrom").iter().filter_map(Value::as_str).collect();
     if !countries.is_empty() {
         put("expectedCountriesToSendReceiveFrom", json!(countries));
     }
@@ -154,9 +137,7 @@ fn tax_details(person: Object<'_>) -> Vec<Value> {
         .iter()
         .map(|entry| {
             let entry = Object::of(entry)?;
-            let country = entry
-                .text("country")
-                .or_else(|| entry.text("countryOfResidence"))?;
+            let country = entry.text("country").or_else(|| entry.text("countryOfResidence"))?;
             let number = entry.text("taxNumber").or_else(|| entry.text("taxIdNumber"))?;
             (!is_masked(&number)).then(|| json!({ "countryOfResidence": country, "taxIdNumber": number }))
         })
@@ -169,9 +150,8 @@ fn tags(outer: Object<'_>) -> Vec<Value> {
     let Some(tags) = outer.object("tags") else {
         return Vec::new();
     };
-    let entries = tags
-        .entries()
-        .filter_map(|(key, value)| Some(json!({ "key": key, "value": value.as_str()? })));
+    let entries =
+        tags.entries().filter_map(|(key, value)| Some(json!({ "key": key, "value": value.as_str()? })));
     entries.collect()
 }
 
@@ -196,23 +176,11 @@ fn is_masked(text: &str) -> bool {
 /// The answer of Unified Add Customer; `None` when it is not a JSON object.
 pub(super) fn taken(answer: &Value) -> Option<Taken> {
     let answer = Object::of(answer)?;
-    let compliance = answer
-        .text("complianceStatus")
-        .map(|word| Compliance::parse(&word));
-    let status = answer
-        .text("kycStatus")
-        .or_else(|| answer.text("status"))
-        .map(|word| Status::parse(&word));
-    let standing = compliance
-        .is_some()
-        .then(|| Standing::of(compliance.as_ref(), status.as_ref()));
-    let redirect_url = answer
-        .text("redirectUrl")
-        .filter(|url| url.len() <= REDIRECT_BYTES_MAX);
-    Some(Taken {
-        standing,
-        redirect_url,
-    })
+    let compliance = answer.text("complianceStatus").map(|word| Compliance::parse(&word));
+    let status = answer.text("kycStatus").or_else(|| answer.text("status")).map(|word| Status::parse(&word));
+    let standing = compliance.is_some().then(|| Standing::of(compliance.as_ref(), status.as_ref()));
+    let redirect_url = answer.text("redirectUrl").filter(|url| url.len() <= REDIRECT_BYTES_MAX);
+    Some(Taken { standing, redirect_url })
 }
 
 /// What Nium says about refused content, in any of its envelopes (contract section 2.1); anything else says nothing.
@@ -221,32 +189,18 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
         return Refusal::default();
     };
     if let Some(text) = value.as_str() {
-        return Refusal {
-            message: cut(text),
-            errors: Vec::new(),
-        };
+        return Refusal { message: cut(text), errors: Vec::new() };
     }
     let Some(envelope) = Object::of(&value) else {
         return Refusal::default();
     };
-    let message = envelope
-        .text("message")
-        .or_else(|| envelope.text("description"))
-        .unwrap_or_default();
+    let message = envelope.text("message").or_else(|| envelope.text("description")).unwrap_or_default();
     let mut errors: Vec<String> = envelope.text("errors").into_iter().collect();
-    errors.extend(
-        envelope
-            .items("errors")
-            .iter()
-            .chain(envelope.items("errorDetails"))
-            .filter_map(one_error),
-    );
+    errors
+        .extend(envelope.items("errors").iter().chain(envelope.items("errorDetails")).filter_map(one_error));
     errors.retain(|error| !error.trim().is_empty());
     errors.truncate(ERRORS_MAX);
-    Refusal {
-        message: cut(&message),
-        errors: errors.iter().map(|error| cut(error)).collect(),
-    }
+    Refusal { message: cut(&message), errors: errors.iter().map(|error| cut(error)).collect() }
 }
 
 fn one_error(error: &Value) -> Option<String> {
@@ -254,15 +208,10 @@ fn one_error(error: &Value) -> Option<String> {
         return Some(text.to_owned());
     }
     let error = Object::of(error)?;
-    let parts = ["field", "code", "description", "message"]
-        .into_iter()
-        .filter_map(|name| error.text(name));
+    let parts = ["field", "code", "description", "message"].into_iter().filter_map(|name| error.text(name));
     Some(parts.collect::<Vec<_>>().join(": "))
 }
 
 fn cut(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(ERROR_TEXT_CHARS_MAX)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(ERROR_TEXT_CHARS_MAX).collect()
 }

@@ -45,9 +45,7 @@ impl<'a> Object<'a> {
 
     /// The items of a list; empty when there is none.
     pub(super) fn items(self, name: &str) -> &'a [Value] {
-        self.said(name)
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice)
+        self.said(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// Every field with its value.

@@ -43,21 +43,12 @@ impl Ops {
         let application = Application::parse(value).map_err(OpsError::Invalid)?;
         let warnings = problems(&application.gaps(self.region, self.today()));
         let answer = json!({ "customerHashId": customer, "warnings": warnings });
-        let remember = once
-            .map(|once| once.remember(&key, body, 200, &answer))
-            .transpose()?;
+        let remember = once.map(|once| once.remember(&key, body, 200, &answer)).transpose()?;
         let place = application_place(customer);
         let sealed = key.seal(&place, &serde_json::to_vec(application.as_map())?)?;
-        match (
-            self.store.keep_application(customer, sealed, remember).await?,
-            once,
-        ) {
+        match (self.store.keep_application(customer, sealed, remember).await?, once) {
             (Some(first), Some(once)) => once.replay(&key, body, &first),
-            (Some(_) | None, _) => Ok(Answered {
-                status: 200,
-                body: answer,
-                replayed: false,
-            }),
+            (Some(_) | None, _) => Ok(Answered { status: 200, body: answer, replayed: false }),
         }
     }
 
@@ -93,11 +84,7 @@ impl Ops {
             let (submission, answer) = self.submission(&prepared, body, once)?;
             match self.store.correct(submission).await? {
                 Acceptance::Stored(_) => {
-                    return Ok(Answered {
-                        status: ACCEPTED,
-                        body: answer,
-                        replayed: false,
-                    });
+                    return Ok(Answered { status: ACCEPTED, body: answer, replayed: false });
                 }
                 Acceptance::NoOffer(Some(state)) => return Err(OpsError::WrongState(state)),
                 Acceptance::NoOffer(None) => return Err(OpsError::NoSuchCustomer),
@@ -127,11 +114,7 @@ impl Ops {
         };
         let profile = snapshot.map(|snapshot| snapshot.profile).unwrap_or_default();
         let merged = merge(application.as_ref(), &profile, correction);
-        Ok(Prepared {
-            case: row.case,
-            merged,
-            key,
-        })
+        Ok(Prepared { case: row.case, merged, key })
     }
 
     async fn application(
@@ -153,11 +136,7 @@ impl Ops {
             return Err(OpsError::NothingChanged);
         }
         let gaps = self.gaps(&prepared.merged);
-        if gaps.is_empty() {
-            Ok(())
-        } else {
-            Err(OpsError::Invalid(gaps))
-        }
+        if gaps.is_empty() { Ok(()) } else { Err(OpsError::Invalid(gaps)) }
     }
 
     /// What the whole request breaks or lacks, by Nium's limits and the rules of our region.
@@ -179,20 +158,11 @@ impl Ops {
         let correction_id = (self.fresh_id)();
         let answer =
             json!({ "correctionId": correction_id, "effectId": effect, "difference": merged.difference });
-        let remember: Option<Remember> = once
-            .map(|once| once.remember(key, body, ACCEPTED, &answer))
-            .transpose()?;
-        let place = Place {
-            table: "effect",
-            column: "sealed",
-            row: effect.to_string(),
-        };
+        let remember: Option<Remember> =
+            once.map(|once| once.remember(key, body, ACCEPTED, &answer)).transpose()?;
+        let place = Place { table: "effect", column: "sealed", row: effect.to_string() };
         let sealed = key.seal(&place, &serde_json::to_vec(&merged.request)?)?;
-        let fields = merged
-            .difference
-            .iter()
-            .map(|difference| difference.field.clone())
-            .collect();
+        let fields = merged.difference.iter().map(|difference| difference.field.clone()).collect();
         let submission = NewSubmission {
             customer: case.id,
             version: case.version,
@@ -218,11 +188,7 @@ fn parse(value: &Value) -> Result<Correction, OpsError> {
 }
 
 fn application_place(customer: CustomerHashId) -> Place {
-    Place {
-        table: "application",
-        column: "sealed",
-        row: customer.to_string(),
-    }
+    Place { table: "application", column: "sealed", row: customer.to_string() }
 }
 
 fn with_id(mut request: Map<String, Value>, customer: CustomerHashId) -> Value {
@@ -231,8 +197,5 @@ fn with_id(mut request: Map<String, Value>, customer: CustomerHashId) -> Value {
 }
 
 fn problems(problems: &[crate::domain::correction::FieldProblem]) -> Vec<Value> {
-    problems
-        .iter()
-        .map(|problem| json!({ "field": problem.field, "message": problem.message }))
-        .collect()
+    problems.iter().map(|problem| json!({ "field": problem.field, "message": problem.message })).collect()
 }

@@ -41,11 +41,7 @@ impl Ops {
     /// Everything that happened to a customer we have heard of, oldest first.
     pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, OpsError> {
         let lines = self.store.timeline(customer).await?;
-        if lines.is_empty() {
-            Err(OpsError::NoSuchCustomer)
-        } else {
-            Ok(lines)
-        }
+        if lines.is_empty() { Err(OpsError::NoSuchCustomer) } else { Ok(lines) }
     }
 
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.
@@ -88,11 +84,7 @@ impl Ops {
         let Some(key) = self.existing_data_key(customer).await? else {
             return Ok(None);
         };
-        let place = Place {
-            table: "snapshot",
-            column: "sealed",
-            row: customer.to_string(),
-        };
+        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
         Ok(Some(serde_json::from_slice(&key.open(&place, &kept.sealed)?)?))
     }
 
@@ -112,9 +104,7 @@ impl Ops {
             since: case.since,
             version: case.version,
             reason: reason(&case.state),
-            next: row
-                .next
-                .map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
+            next: row.next.map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
             nium: row.snapshot.as_ref().map(|kept| nium(kept, said)),
             block,
             rfi: case.beside.rfi_open.then(|| json!({ "open": true })),

@@ -31,8 +31,8 @@ pub struct Ops {
     pub vault: Arc<Vault>,
     /// Where `now` comes from.
     pub clock: Clock,
-    /// The regulatory region of this client at Nium.
-    pub region: Region,
+    /// The regulatory region of this client at Nium; without it only what every region demands is checked.
+    pub region: Option<Region>,
     /// Where callers reach our API; no slash at the end.
     pub api_url: String,
     /// Submissions a customer may use.
@@ -110,10 +110,7 @@ impl Ops {
         }
         let owner = customer.to_string();
         let fresh = self.vault.new_data_key(&owner)?;
-        let wrapped = self
-            .store
-            .keep_data_key(customer, fresh.as_bytes().to_vec())
-            .await?;
+        let wrapped = self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?;
         Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
     }
 
@@ -122,9 +119,6 @@ impl Ops {
         let Some(wrapped) = self.store.data_key(customer).await? else {
             return Ok(None);
         };
-        Ok(Some(self.vault.unwrap(
-            &customer.to_string(),
-            &WrappedKey::from_bytes(wrapped),
-        )?))
+        Ok(Some(self.vault.unwrap(&customer.to_string(), &WrappedKey::from_bytes(wrapped))?))
     }
 }

@@ -18,10 +18,7 @@ impl Ops {
         word: OfficerWord,
         by: &str,
     ) -> Result<EffectKey, OpsError> {
-        self.store
-            .word(customer, word, by)
-            .await?
-            .ok_or(OpsError::NoSuchCustomer)
+        self.store.word(customer, word, by).await?.ok_or(OpsError::NoSuchCustomer)
     }
 
     /// What became of an effect, with what the other side said; `None` when there is no such effect.
@@ -49,11 +46,7 @@ impl Ops {
         let Some(key) = self.existing_data_key(row.customer).await? else {
             return Ok(None);
         };
-        let place = Place {
-            table: "effect",
-            column: "said",
-            row: row.key.to_string(),
-        };
+        let place = Place { table: "effect", column: "said", row: row.key.to_string() };
         Ok(Some(serde_json::from_slice(&key.open(&place, sealed)?)?))
     }
 }

@@ -41,17 +41,11 @@ impl Once {
             hash.update(part.len().to_be_bytes());
             hash.update(part.as_bytes());
         }
-        Self {
-            key: hash.finalize().into(),
-        }
+        Self { key: hash.finalize().into() }
     }
 
     fn place(&self) -> Place {
-        Place {
-            table: "idempotency",
-            column: "sealed",
-            row: hex::encode(self.key),
-        }
+        Place { table: "idempotency", column: "sealed", row: hex::encode(self.key) }
     }
 
     /// The answer to keep, beside a fingerprint of the body that it answered.
@@ -63,14 +57,7 @@ impl Once {
         answer: &Value,
     ) -> Result<Remember, OpsError> {
         let sealed = key.seal(&self.place(), &serde_json::to_vec(answer)?)?;
-        Ok(Remember {
-            key: self.key,
-            answer: FirstAnswer {
-                body_mark: key.mark(body),
-                status,
-                sealed,
-            },
-        })
+        Ok(Remember { key: self.key, answer: FirstAnswer { body_mark: key.mark(body), status, sealed } })
     }
 
     /// The first answer again, if this is the same request.
@@ -84,11 +71,7 @@ impl Once {
             return Err(OpsError::KeyReused);
         }
         let answer = key.open(&self.place(), &first.sealed)?;
-        Ok(Answered {
-            status: first.status,
-            body: serde_json::from_slice(&answer)?,
-            replayed: true,
-        })
+        Ok(Answered { status: first.status, body: serde_json::from_slice(&answer)?, replayed: true })
     }
 }
 

@@ -14,9 +14,7 @@ use super::state::Entry;
 /// Sends what a change of `customer` brings about, and does not wait for it.
 pub(super) fn send(world: &Arc<World>, customer: &str) {
     let (world_of_task, customer) = (Arc::clone(world), customer.to_owned());
-    world
-        .tasks
-        .spawn(async move { deliver(&world_of_task, &customer).await });
+    world.tasks.spawn(async move { deliver(&world_of_task, &customer).await });
 }
 
 /// Sends it and waits until the client has answered.
@@ -42,17 +40,8 @@ pub(super) async fn deliver(world: &World, customer: &str) {
 pub(super) async fn call(world: &World, customer: &str, request_id: &str) {
     let (template, header) = {
         let state = world.state();
-        let template = state
-            .callback_url
-            .clone()
-            .or_else(|| world.options.callback_url.clone());
-        (
-            template,
-            state
-                .callback_header
-                .clone()
-                .or_else(|| world.options.callback_header.clone()),
-        )
+        let template = state.callback_url.clone().or_else(|| world.options.callback_url.clone());
+        (template, state.callback_header.clone().or_else(|| world.options.callback_header.clone()))
     };
     let Some(template) = template else { return };
     let mut request = world
@@ -70,10 +59,7 @@ pub(super) async fn call(world: &World, customer: &str, request_id: &str) {
 async fn webhook(world: &World, customer: &str, request_id: &str) {
     let (url, body) = {
         let state = world.state();
-        let url = state
-            .webhook_url
-            .clone()
-            .or_else(|| world.options.webhook_url.clone());
+        let url = state.webhook_url.clone().or_else(|| world.options.webhook_url.clone());
         let body = state.customers.get(customer).map(|known| {
             json!({
                 "clientHashId": world.options.client_hash_id, "customerHashId": customer,
@@ -86,11 +72,7 @@ async fn webhook(world: &World, customer: &str, request_id: &str) {
     let (Some(url), Some(body)) = (url, body) else {
         return;
     };
-    let request = world
-        .client
-        .post(url)
-        .header("x-request-id", request_id)
-        .json(&body);
+    let request = world.client.post(url).header("x-request-id", request_id).json(&body);
     journaled(world, "webhook", customer, request_id, request).await;
 }
 

@@ -80,12 +80,8 @@ pub(super) async fn answer(world: &Arc<World>, asked: &Asked, rest: &str) -> Rep
         ("GET", []) => Ok(Reply::Text(200, "text/plain; charset=utf-8", HELP.to_owned())),
         ("GET", ["journal"]) => Ok(Reply::Json(200, json!(world.state().journal))),
         ("GET", ["customers"]) => {
-            let all: Vec<Value> = world
-                .state()
-                .customers
-                .values()
-                .map(super::state::Customer::described)
-                .collect();
+            let all: Vec<Value> =
+                world.state().customers.values().map(super::state::Customer::described).collect();
             Ok(Reply::Json(200, json!(all)))
         }
         ("GET", ["customers", id]) => Ok(one(&world.state(), id)),
@@ -110,10 +106,7 @@ pub(super) async fn answer(world: &Arc<World>, asked: &Asked, rest: &str) -> Rep
             done()
         }),
         ("PUT", ["settings"]) => said::<Settings>(asked).map(|settings| settle(&mut world.state(), settings)),
-        _ => Err(Reply::Json(
-            404,
-            json!({ "error": "no such control; GET /__sim/ lists them" }),
-        )),
+        _ => Err(Reply::Json(404, json!({ "error": "no such control; GET /__sim/ lists them" }))),
     };
     answered.unwrap_or_else(|refused| refused)
 }
@@ -177,10 +170,7 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
             Ok(reply)
         }
         "outcome" => {
-            let Resubmission {
-                on_resubmission,
-                looks,
-            } = said(asked)?;
+            let Resubmission { on_resubmission, looks } = said(asked)?;
             let mut state = world.state();
             let customer = state.customers.get_mut(id).ok_or_else(missing)?;
             customer.on_resubmission = on_resubmission;
@@ -193,10 +183,7 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
             state.customers.get_mut(id).ok_or_else(missing)?.quirks = quirks;
             Ok(done())
         }
-        _ => Err(Reply::Json(
-            404,
-            json!({ "error": "no such control; GET /__sim/ lists them" }),
-        )),
+        _ => Err(Reply::Json(404, json!({ "error": "no such control; GET /__sim/ lists them" }))),
     }
 }
 
@@ -209,15 +196,9 @@ fn move_customer(state: &mut State, id: &str, transition: Transition) -> Option<
         "COMPLETED" => "Clear",
         _ => "Pending",
     };
-    customer.move_to(
-        &transition.compliance_status,
-        transition.status.as_deref().unwrap_or(usual),
-        &now,
-    );
+    customer.move_to(&transition.compliance_status, transition.status.as_deref().unwrap_or(usual), &now);
     let rejected = transition.compliance_status == "REJECT";
-    customer.remarks = transition
-        .remarks
-        .or_else(|| rejected.then(|| "KYC FAILED".to_owned()));
+    customer.remarks = transition.remarks.or_else(|| rejected.then(|| "KYC FAILED".to_owned()));
     customer.compliance_remarks = transition
         .compliance_remarks
         .or_else(|| rejected.then(|| "POI does not match the declared name".to_owned()));
@@ -225,15 +206,10 @@ fn move_customer(state: &mut State, id: &str, transition: Transition) -> Option<
 }
 
 fn knock(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
-    let Knock {
-        customer_hash_id,
-        request_id,
-    } = said(asked)?;
+    let Knock { customer_hash_id, request_id } = said(asked)?;
     let request_id = request_id.unwrap_or_else(|| Uuid::new_v4().to_string());
     let world_of_task = Arc::clone(world);
-    world
-        .tasks
-        .spawn(async move { callbacks::call(&world_of_task, &customer_hash_id, &request_id).await });
+    world.tasks.spawn(async move { callbacks::call(&world_of_task, &customer_hash_id, &request_id).await });
     Ok(done())
 }
 

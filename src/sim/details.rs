@@ -40,25 +40,12 @@ const SAME: &[&str] = &[
 pub(super) fn of(customer: &Customer) -> Value {
     let quirks = &customer.quirks;
     let lags = quirks.status_lags > 0;
-    let status = if lags {
-        &customer.status_before
-    } else {
-        &customer.status
-    };
+    let status = if lags { &customer.status_before } else { &customer.status };
     let status = word(quirks.unknown_status.as_ref().unwrap_or(status), customer);
-    let compliance = word(
-        quirks
-            .unknown_compliance
-            .as_ref()
-            .unwrap_or(&customer.compliance_status),
-        customer,
-    );
+    let compliance =
+        word(quirks.unknown_compliance.as_ref().unwrap_or(&customer.compliance_status), customer);
     let absent = || {
-        if quirks.null_strings {
-            json!("null")
-        } else {
-            Value::Null
-        }
+        if quirks.null_strings { json!("null") } else { Value::Null }
     };
     let or_absent = |text: &Option<String>| text.as_ref().map_or_else(absent, |text| json!(text));
     let mut details = json!({
@@ -104,10 +91,7 @@ fn apply_quirks(details: &mut Map<String, Value>, customer: &Customer) {
         details.remove("updatedAt");
     }
     if quirks.extra_fields {
-        details.insert(
-            "riskScore".to_owned(),
-            json!({ "deep": [[[{ "value": 1e300 }]]] }),
-        );
+        details.insert("riskScore".to_owned(), json!({ "deep": [[[{ "value": 1e300 }]]] }));
         details.insert("paymentIds".to_owned(), json!([{ "currencyCode": "SGD" }]));
         details.insert("rfiDetails".to_owned(), json!("not a list"));
     }
@@ -138,16 +122,13 @@ fn person(customer: &Customer) -> Value {
             None => {}
         }
     }
-    let range = sent
-        .get("estimatedMonthlyFunding")
-        .and_then(Value::as_str)
-        .map(|code| match code {
-            "MF001" => "<1000",
-            "MF002" => "1000-5000",
-            "MF003" => "5001-10000",
-            "MF004" => "10001-20000",
-            _ => ">20000",
-        });
+    let range = sent.get("estimatedMonthlyFunding").and_then(Value::as_str).map(|code| match code {
+        "MF001" => "<1000",
+        "MF002" => "1000-5000",
+        "MF003" => "5001-10000",
+        "MF004" => "10001-20000",
+        _ => ">20000",
+    });
     if let Some(range) = range {
         person.insert("estimatedMonthlyFunding".to_owned(), json!(range));
     }
@@ -158,14 +139,8 @@ fn person(customer: &Customer) -> Value {
     person.insert("taxDetails".to_owned(), taxes.collect());
     let documents = list(sent.get("identificationDoc"));
     let documents = documents.iter().map(|doc| {
-        let value = doc
-            .get("identificationValue")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let kind = doc
-            .get("identificationType")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let value = doc.get("identificationValue").and_then(Value::as_str).unwrap_or_default();
+        let kind = doc.get("identificationType").and_then(Value::as_str).unwrap_or_default();
         json!({ "type": format!("{} - {kind}", kind.to_uppercase()), "value": masked(value) })
     });
     person.insert("identificationData".to_owned(), documents.collect());
@@ -179,11 +154,7 @@ fn list(value: Option<&Value>) -> &[Value] {
 /// Only the last two characters are shown.
 fn masked(value: &str) -> String {
     let length = value.chars().count();
-    value
-        .chars()
-        .enumerate()
-        .map(|(at, c)| if at + 2 < length { 'x' } else { c })
-        .collect()
+    value.chars().enumerate().map(|(at, c)| if at + 2 < length { 'x' } else { c }).collect()
 }
 
 fn tags(customer: &Customer) -> Value {

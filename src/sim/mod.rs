@@ -124,15 +124,9 @@ impl Sim {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        let mut client = Client::builder()
-            .timeout(CALLBACK_LIMIT)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none());
-        let trusted = options
-            .callback_ca_pem
-            .as_deref()
-            .map(Certificate::from_pem)
-            .transpose()?;
+        let mut client =
+            Client::builder().timeout(CALLBACK_LIMIT).no_proxy().redirect(reqwest::redirect::Policy::none());
+        let trusted = options.callback_ca_pem.as_deref().map(Certificate::from_pem).transpose()?;
         client = client.tls_certs_only(trusted);
         let world = Arc::new(World {
             options,
@@ -168,18 +162,12 @@ impl Sim {
     /// The whole state of one customer, documents described and not shown.
     #[must_use]
     pub fn customer(&self, id: &str) -> Option<Value> {
-        self.world
-            .state()
-            .customers
-            .get(id)
-            .map(state::Customer::described)
+        self.world.state().customers.get(id).map(state::Customer::described)
     }
 
     /// Moves its clock on.
     pub fn advance(&self, by: Duration) {
-        self.world
-            .state()
-            .advance_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        self.world.state().advance_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Stops and gives the journal. Callbacks on their way are finished first.
@@ -231,15 +219,8 @@ async fn serve(
     request: hyper::Request<hyper::body::Incoming>,
 ) -> Result<hyper::Response<Body>, Dropped> {
     let (head, body) = request.into_parts();
-    let header = |name: &str| {
-        head.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    let body = axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX)
-        .await
-        .map_err(|_| Dropped)?;
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await.map_err(|_| Dropped)?;
     let asked = Asked {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
@@ -256,17 +237,14 @@ async fn serve(
 }
 
 fn respond(reply: Reply) -> Result<hyper::Response<Body>, Dropped> {
-    let builder = |status: u16, kind: &str| {
-        hyper::Response::builder()
-            .status(status)
-            .header("content-type", kind)
-    };
+    let builder =
+        |status: u16, kind: &str| hyper::Response::builder().status(status).header("content-type", kind);
     let response = match reply {
         Reply::Json(status, value) => builder(status, "application/json").body(Body::from(value.to_string())),
         Reply::Text(status, kind, text) => builder(status, kind).body(Body::from(text)),
-        Reply::Later(status, seconds) => builder(status, "application/json")
-            .header("retry-after", seconds)
-            .body(Body::empty()),
+        Reply::Later(status, seconds) => {
+            builder(status, "application/json").header("retry-after", seconds).body(Body::empty())
+        }
         Reply::Huge(bytes) => builder(200, "application/json").body(Body::from(vec![b' '; bytes])),
         Reply::Drop => return Err(Dropped),
     };

@@ -27,10 +27,7 @@ pub(super) async fn answer(world: &Arc<World>, asked: &Asked) -> Reply {
     let begun = Instant::now();
     let call = read(asked);
     let body = serde_json::from_slice::<Value>(&asked.body).ok();
-    let reinitiates = body
-        .as_ref()
-        .and_then(|body| body.get("customerHashId"))
-        .and_then(Value::as_str);
+    let reinitiates = body.as_ref().and_then(|body| body.get("customerHashId")).and_then(Value::as_str);
     let customer = call.customer.clone().or_else(|| reinitiates.map(str::to_owned));
     let entry = Entry {
         kind: "request",
@@ -72,11 +69,7 @@ fn read(asked: &Asked) -> Call {
         }
         _ => ("unknown", None, None),
     };
-    Call {
-        endpoint,
-        client: client.map(str::to_owned),
-        customer: customer.map(str::to_lowercase),
-    }
+    Call { endpoint, client: client.map(str::to_owned), customer: customer.map(str::to_lowercase) }
 }
 
 /// 401 and 403 are bare JSON strings (contract section 2.1, E2).
@@ -108,21 +101,12 @@ async fn misbehave(
             call_back(world, moved);
             reply
         }
-        Some(Kind::Status {
-            code,
-            retry_after_seconds: Some(seconds),
-        }) => Reply::Later(code, seconds),
+        Some(Kind::Status { code, retry_after_seconds: Some(seconds) }) => Reply::Later(code, seconds),
         Some(Kind::Status { code, .. }) => envelope(code, "SIMULATED", "set by a fault"),
-        Some(Kind::Html) => Reply::Text(
-            502,
-            "text/html",
-            "<html><body>Bad Gateway</body></html>".to_owned(),
-        ),
-        Some(Kind::Html200) => Reply::Text(
-            200,
-            "text/html",
-            "<html><body>Maintenance</body></html>".to_owned(),
-        ),
+        Some(Kind::Html) => Reply::Text(502, "text/html", "<html><body>Bad Gateway</body></html>".to_owned()),
+        Some(Kind::Html200) => {
+            Reply::Text(200, "text/html", "<html><body>Maintenance</body></html>".to_owned())
+        }
         Some(Kind::Huge) => Reply::Huge(HUGE_BYTES),
         Some(Kind::NotFound) => envelope(404, "NOT_FOUND", "Customer not found"),
         Some(Kind::Truncated) => {
@@ -132,11 +116,7 @@ async fn misbehave(
                 return reply;
             };
             let text = value.to_string();
-            Reply::Text(
-                status,
-                "application/json",
-                text.chars().take(text.chars().count() / 2).collect(),
-            )
+            Reply::Text(status, "application/json", text.chars().take(text.chars().count() / 2).collect())
         }
         Some(Kind::Hang { ms, applied: true }) => {
             let (reply, moved) = act();
@@ -197,20 +177,14 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
     match (call.endpoint, &call.customer) {
         ("add_customer", _) => {
             let Some(Value::Object(application)) = body else {
-                return (
-                    envelope(400, "BAD_REQUEST", "the body is not a JSON object"),
-                    None,
-                );
+                return (envelope(400, "BAD_REQUEST", "the body is not a JSON object"), None);
             };
             let (reply, moved) = add_customer(&mut state, &world.options.region, application, seq);
             (reply, moved)
         }
         ("details", Some(id)) => (details(&mut state, id), None),
         ("client", _) => {
-            let url = state
-                .callback_url
-                .clone()
-                .or_else(|| world.options.callback_url.clone());
+            let url = state.callback_url.clone().or_else(|| world.options.callback_url.clone());
             let client = json!({
                 "clientHashId": world.options.client_hash_id, "name": world.options.client_name,
                 "regulatoryRegion": world.options.region, "complianceStatusCallbackUrl": url,
@@ -243,11 +217,7 @@ fn add_customer(
     if known.is_some() && id.is_none() {
         faults.push("customerHashId: not valid".to_owned());
     }
-    let email = application
-        .get("email")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let email = application.get("email").and_then(Value::as_str).unwrap_or_default().to_owned();
     if state.email_taken(&email, id.as_deref()) {
         faults.push("email: belongs to another customer".to_owned());
     }
@@ -270,10 +240,7 @@ fn create(
     seq: usize,
 ) -> (Reply, Option<String>) {
     let now = state.now_text();
-    let mode = application
-        .get("kycMode")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let mode = application.get("kycMode").and_then(Value::as_str).unwrap_or_default();
     let redirects = mode == "E_DOC_VERIFY" || (mode == "E_KYC" && region == "SG");
     let compliance = if redirects { "INITIATED" } else { "ACTION_REQUIRED" };
     let id = Uuid::new_v4().to_string();
@@ -317,11 +284,7 @@ fn reinitiate(
         return (envelope(404, "NOT_FOUND", "Customer not found"), None);
     };
     if !["REJECT", "ERROR", "EXPIRED", "IN_PROGRESS"].contains(&customer.compliance_status.as_str()) {
-        let reply = envelope(
-            400,
-            "BAD_REQUEST",
-            "Re-initiation is not allowed in this compliance status",
-        );
+        let reply = envelope(400, "BAD_REQUEST", "Re-initiation is not allowed in this compliance status");
         state.amend(seq, |entry| {
             entry.problems.push("re-initiation not allowed".to_owned());
         });
@@ -364,10 +327,7 @@ fn taken(customer: &Customer, redirects: bool) -> Value {
         "kycStatus": customer.status, "complianceStatus": customer.compliance_status, "paymentIds": [],
     });
     if redirects && let Some(answer) = answer.as_object_mut() {
-        answer.insert(
-            "redirectUrl".to_owned(),
-            json!("https://kyc.example.test/session/abc123"),
-        );
+        answer.insert("redirectUrl".to_owned(), json!("https://kyc.example.test/session/abc123"));
     }
     answer
 }
@@ -391,21 +351,12 @@ fn details(state: &mut State, id: &str) -> Reply {
 fn simulate(state: &mut State, id: &str, body: Option<&Value>, seq: usize) -> (Reply, Option<String>) {
     let now = state.now_text();
     let refused = |code: &str, description: &str| {
-        (
-            Reply::Json(
-                422,
-                json!({ "errors": [{ "code": code, "description": description }] }),
-            ),
-            None,
-        )
+        (Reply::Json(422, json!({ "errors": [{ "code": code, "description": description }] })), None)
     };
     let Some(customer) = state.customers.get_mut(id) else {
         return refused("sim_invalid_customer_hashId", "Customer not found");
     };
-    let next = body
-        .and_then(|body| body.get("nextStatus"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let next = body.and_then(|body| body.get("nextStatus")).and_then(Value::as_str).unwrap_or_default();
     let status = match (customer.compliance_status.as_str(), next) {
         ("ACTION_REQUIRED", "RFI_REQUESTED") => "Pending",
         ("RFI_RESPONDED", "COMPLETED") => "Clear",
@@ -420,8 +371,5 @@ fn simulate(state: &mut State, id: &str, body: Option<&Value>, seq: usize) -> (R
     customer.move_to(next, status, &now);
     state.amend(seq, |entry| entry.applied = true);
     let message = format!("Status has been updated to {next} successfully");
-    (
-        Reply::Json(200, json!({ "message": message })),
-        Some(id.to_owned()),
-    )
+    (Reply::Json(200, json!({ "message": message })), Some(id.to_owned()))
 }

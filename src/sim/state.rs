@@ -117,26 +117,12 @@ impl Customer {
     /// The whole state, documents described by length and digest.
     pub(super) fn described(&self) -> Value {
         let mut whole = serde_json::to_value(self).unwrap_or_default();
-        let files = whole
-            .pointer_mut("/application/identificationDoc")
-            .and_then(Value::as_array_mut);
-        for file in files
-            .into_iter()
-            .flatten()
-            .filter_map(|doc| doc.get_mut("identificationDocument"))
-        {
-            for file in file
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_object_mut)
-            {
+        let files = whole.pointer_mut("/application/identificationDoc").and_then(Value::as_array_mut);
+        for file in files.into_iter().flatten().filter_map(|doc| doc.get_mut("identificationDocument")) {
+            for file in file.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
                 if let Some(Value::String(content)) = file.remove("document") {
                     let digest = hex::encode(Sha256::digest(content.as_bytes()));
-                    file.insert(
-                        "base64".to_owned(),
-                        json!({ "length": content.len(), "sha256": digest }),
-                    );
+                    file.insert("base64".to_owned(), json!({ "length": content.len(), "sha256": digest }));
                 }
             }
         }
@@ -166,9 +152,7 @@ impl State {
         reason = "the pretend Nium has a clock of its own, moved by an offset"
     )]
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp::now()
-            .saturating_add(self.offset)
-            .unwrap_or(Timestamp::MAX)
+        Timestamp::now().saturating_add(self.offset).unwrap_or(Timestamp::MAX)
     }
 
     /// Nium's present moment as it writes times: whole seconds, UTC, no zone.
@@ -198,9 +182,7 @@ impl State {
 
     /// Whether an e-mail address belongs to somebody else.
     pub(super) fn email_taken(&self, email: &str, by: Option<&str>) -> bool {
-        self.emails
-            .get(&email.to_lowercase())
-            .is_some_and(|owner| Some(owner.as_str()) != by)
+        self.emails.get(&email.to_lowercase()).is_some_and(|owner| Some(owner.as_str()) != by)
     }
 
     /// Files a new customer or a new application of a known one.

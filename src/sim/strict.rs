@@ -53,10 +53,7 @@ const FIELDS: &[(&str, Kind)] = &[
     ("nationality", Country),
     ("countryOfBirth", Country),
     ("pep", Flag),
-    (
-        "kycMode",
-        OneOf(&["E_KYC", "MANUAL_KYC", "SCREENING", "E_DOC_VERIFY"]),
-    ),
+    ("kycMode", OneOf(&["E_KYC", "MANUAL_KYC", "SCREENING", "E_DOC_VERIFY"])),
     ("complianceLevel", OneOf(&["SCREENING", "SCREENING_KYC"])),
     ("verificationConsent", Flag),
     ("isTncAccepted", Flag),
@@ -65,16 +62,11 @@ const FIELDS: &[(&str, Kind)] = &[
     ("ipAddress", Text(ANY)),
     ("countryIP", Text(ANY)),
     ("sessionId", Text(ANY)),
-    (
-        "estimatedMonthlyFunding",
-        OneOf(&["MF001", "MF002", "MF003", "MF004", "MF005"]),
-    ),
+    ("estimatedMonthlyFunding", OneOf(&["MF001", "MF002", "MF003", "MF004", "MF005"])),
     ("estimatedMonthlyFundingCurrency", Text(3)),
     (
         "intendedUseOfAccount",
-        OneOf(&[
-            "IU100", "IU101", "IU102", "IU103", "IU104", "IU105", "IU106", "IU107", "IU108", "IU109",
-        ]),
+        OneOf(&["IU100", "IU101", "IU102", "IU103", "IU104", "IU105", "IU106", "IU107", "IU108", "IU109"]),
     ),
     ("internationalPaymentsSupported", Flag),
     ("expectedCountriesToSendReceiveFrom", Countries),
@@ -134,17 +126,12 @@ pub(super) fn faults(application: &Map<String, Value>, today: Date) -> Vec<Strin
         }
     }
     for name in REQUIRED {
-        if application
-            .get(*name)
-            .is_none_or(|value| value.as_str() == Some(""))
-        {
+        if application.get(*name).is_none_or(|value| value.as_str() == Some("")) {
             faults.push(format!("{name}: required"));
         }
     }
-    let born = application
-        .get("dateOfBirth")
-        .and_then(Value::as_str)
-        .and_then(|text| text.parse::<Date>().ok());
+    let born =
+        application.get("dateOfBirth").and_then(Value::as_str).and_then(|text| text.parse::<Date>().ok());
     if let Some(born) = born {
         let eighteenth = born.with().year(born.year().saturating_add(AGE_MIN)).build();
         // Somebody born on a leap day has no such birthday in most years; the day after counts.
@@ -153,10 +140,7 @@ pub(super) fn faults(application: &Map<String, Value>, today: Date) -> Vec<Strin
         }
     }
     let manual = application.get("kycMode").and_then(Value::as_str) == Some("MANUAL_KYC");
-    let documents = application
-        .get("identificationDoc")
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
+    let documents = application.get("identificationDoc").and_then(Value::as_array).map_or(0, Vec::len);
     if manual && documents == 0 {
         faults.push("identificationDoc: required for MANUAL_KYC".to_owned());
     }
@@ -167,13 +151,9 @@ fn kind_of(name: &str) -> Option<Kind> {
     if let Some((_, kind)) = FIELDS.iter().find(|(known, _)| *known == name) {
         return Some(*kind);
     }
-    let part = ["billing", "delivery", "correspondence"]
-        .into_iter()
-        .find_map(|prefix| name.strip_prefix(prefix))?;
-    ADDRESS_PARTS
-        .iter()
-        .find(|(known, _)| *known == part)
-        .map(|(_, kind)| *kind)
+    let part =
+        ["billing", "delivery", "correspondence"].into_iter().find_map(|prefix| name.strip_prefix(prefix))?;
+    ADDRESS_PARTS.iter().find(|(known, _)| *known == part).map(|(_, kind)| *kind)
 }
 
 fn check(name: &str, kind: Kind, value: &Value, faults: &mut Vec<String>) {
@@ -192,9 +172,7 @@ fn check(name: &str, kind: Kind, value: &Value, faults: &mut Vec<String>) {
         }
         Tags => items(value).is_some_and(|items| items.len() <= 15 && items.iter().all(is_tag)),
         Taxes => items(value).is_some_and(|items| items.iter().all(is_tax)),
-        Info => value
-            .as_object()
-            .is_some_and(|info| info.values().all(Value::is_string)),
+        Info => value.as_object().is_some_and(|info| info.values().all(Value::is_string)),
         Id => text.is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()),
         Documents => return documents(value, faults),
     };
@@ -217,10 +195,7 @@ fn is_exactly(value: &Value, parts: &[(&str, usize)]) -> bool {
         return false;
     };
     let short = |(name, most): &(&str, usize)| {
-        object
-            .get(*name)
-            .and_then(Value::as_str)
-            .is_some_and(|text| text.chars().count() <= *most)
+        object.get(*name).and_then(Value::as_str).is_some_and(|text| text.chars().count() <= *most)
     };
     object.len() == parts.len() && parts.iter().all(short)
 }
@@ -283,10 +258,7 @@ fn files(value: &Value, faults: &mut Vec<String>) -> usize {
         if bytes.len() > FILE_BYTES_MAX {
             faults.push("identificationDocument.document: more than 2 MB".to_owned());
         }
-        let expected = match kind
-            .trim_start_matches("image/")
-            .trim_start_matches("application/")
-        {
+        let expected = match kind.trim_start_matches("image/").trim_start_matches("application/") {
             "jpg" | "jpeg" => "image/jpeg",
             "png" => "image/png",
             "pdf" => "application/pdf",

@@ -81,9 +81,7 @@ impl Store {
         let Backend::Sqlite(store) = &self.backend;
         match tokio::time::timeout(RECORD_WAIT, store.record(nudge, now)).await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Unavailable(format!(
-                "the disk did not answer within {RECORD_WAIT:?}"
-            ))),
+            Err(_) => Err(StoreError::Unavailable(format!("the disk did not answer within {RECORD_WAIT:?}"))),
         }
     }
 
@@ -134,9 +132,7 @@ impl Store {
     /// Law: what became of an attempt is written only by whoever still holds the notification.
     pub async fn finish_tell(&self, lease: &TellLease, outcome: TellOutcome) -> Result<Finished, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        let finished = store
-            .finish_tell(lease.clone(), outcome, self.clock.now())
-            .await?;
+        let finished = store.finish_tell(lease.clone(), outcome, self.clock.now()).await?;
         self.wake.wake();
         Ok(finished)
     }
@@ -158,9 +154,7 @@ impl Store {
         by: &str,
     ) -> Result<Option<EffectKey>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        let key = store
-            .word(customer, word, by.to_owned(), self.clock.now())
-            .await?;
+        let key = store.word(customer, word, by.to_owned(), self.clock.now()).await?;
         self.wake.wake();
         Ok(key)
     }
@@ -174,9 +168,7 @@ impl Store {
         remember: Option<Remember>,
     ) -> Result<Option<FirstAnswer>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        store
-            .keep_application(customer, sealed, remember, self.clock.now())
-            .await
+        store.keep_application(customer, sealed, remember, self.clock.now()).await
     }
 
     /// Law: the first data key of a customer stays; whoever comes second gets that one back.

@@ -16,10 +16,7 @@ impl Wake {
     /// A bell that never rings: for proving that the poll alone suffices.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            bell: Arc::default(),
-            silent: true,
-        }
+        Self { bell: Arc::default(), silent: true }
     }
 
     /// Rings. A listener that is not waiting right now hears it when it next waits.

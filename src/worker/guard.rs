@@ -71,10 +71,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = v6.octets();
     let four = |at: usize| {
-        octets
-            .get(at..at + 4)
-            .and_then(|four| <[u8; 4]>::try_from(four).ok())
-            .map(Ipv4Addr::from)
+        octets.get(at..at + 4).and_then(|four| <[u8; 4]>::try_from(four).ok()).map(Ipv4Addr::from)
     };
     match v6.segments() {
         [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] | [0x0064, 0xff9b, 1, ..] => {
@@ -118,14 +115,7 @@ mod tests {
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in [
-            "8.8.8.8",
-            "1.1.1.1",
-            "2606:4700::1111",
-            "::ffff:8.8.8.8",
-            "172.32.0.1",
-            "100.128.0.1",
-        ] {
+        for text in ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "172.32.0.1", "100.128.0.1"] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }

@@ -63,11 +63,7 @@ impl Worker {
         tracing::error!(%customer, %error, "attending to a customer failed; it is tried again");
         let failures = trouble.failures.saturating_add(1);
         let due_at = Some(self.later(backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())));
-        let commit = Commit {
-            trouble: LookTrouble { failures, ..trouble },
-            due_at,
-            ..Commit::default()
-        };
+        let commit = Commit { trouble: LookTrouble { failures, ..trouble }, due_at, ..Commit::default() };
         if let Err(error) = self.store.commit(&lease, commit).await {
             // The lease ends by itself, and the customer becomes due then.
             tracing::error!(%customer, %error, "giving a customer back failed");
@@ -77,33 +73,13 @@ impl Worker {
     async fn attend_or_fail(&self, claimed: Claimed) -> Result<(), WorkError> {
         let now = self.clock.now();
         let first_look = claimed.case.is_none();
-        let Claimed {
-            lease,
-            case,
-            next,
-            nudged,
-            trouble,
-            open,
-        } = claimed;
+        let Claimed { lease, case, next, nudged, trouble, open } = claimed;
         let case = case.unwrap_or_else(|| Case::unseen(lease.customer, now));
-        let mut attendance = Attendance {
-            lease,
-            case,
-            open,
-            trouble,
-        };
+        let mut attendance = Attendance { lease, case, open, trouble };
         let due = |what| next.is_some_and(|next| next.what == what && next.at <= now);
 
-        if matches!(
-            attendance.case.state,
-            CaseState::Submitting {
-                stage: Stage::Sending { .. },
-                ..
-            }
-        ) {
-            return self
-                .conclude(&mut attendance, &Observation::Interrupted, Beside::default())
-                .await;
+        if matches!(attendance.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. }) {
+            return self.conclude(&mut attendance, &Observation::Interrupted, Beside::default()).await;
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
             Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
@@ -112,23 +88,13 @@ impl Worker {
             {
                 let hold = matches!(attendance.case.state, CaseState::AwaitingCorrection { .. });
                 let seen = Observation::Corrected(key);
-                self.conclude(
-                    &mut attendance,
-                    &seen,
-                    Beside {
-                        hold,
-                        ..Beside::default()
-                    },
-                )
-                .await?;
+                self.conclude(&mut attendance, &seen, Beside { hold, ..Beside::default() }).await?;
                 if !hold {
                     return Ok(());
                 }
             }
             None if due(NextWhat::Deadline) => {
-                return self
-                    .conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default())
-                    .await;
+                return self.conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default()).await;
             }
             // A submission that the case knows of goes on below.
             Some((OpenKind::Submit, _)) | None => {}
@@ -137,10 +103,7 @@ impl Worker {
         if first_look || nudged || submitting || due(NextWhat::Look) || trouble.failures > 0 {
             return self.look(&mut attendance, first_look).await;
         }
-        let commit = Commit {
-            due_at: next.map(|next| next.at),
-            ..Commit::default()
-        };
+        let commit = Commit { due_at: next.map(|next| next.at), ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -151,23 +114,15 @@ impl Worker {
         key: &EffectKey,
     ) -> Result<(), WorkError> {
         let now = self.clock.now();
-        let mut decision = decide(
-            &attendance.case,
-            &Observation::Officer(word),
-            now,
-            &self.options.policy,
-        );
+        let mut decision = decide(&attendance.case, &Observation::Officer(word), now, &self.options.policy);
         let outcome = if decision.case.state == attendance.case.state {
             EffectStatus::Refused
         } else {
             EffectStatus::Done
         };
         // A word that asks for a look changes no state, and is done all the same.
-        let outcome = if word == crate::domain::decision::OfficerWord::Retry {
-            EffectStatus::Done
-        } else {
-            outcome
-        };
+        let outcome =
+            if word == crate::domain::decision::OfficerWord::Retry { EffectStatus::Done } else { outcome };
         decision.effect = Some((key.clone(), outcome));
         self.write(attendance, &decision, Beside::default(), now).await
     }
@@ -193,10 +148,7 @@ impl Worker {
                     tracing::info!(%customer, "Nium does not know this id; no case is made");
                     return finished(self.store.forget(&attendance.lease).await?);
                 }
-                let beside = Beside {
-                    looked: true,
-                    ..Beside::default()
-                };
+                let beside = Beside { looked: true, ..Beside::default() };
                 self.conclude(attendance, &Observation::Missing, beside).await
             }
             Err(LookError::Trouble(trouble)) => self.nium_trouble(attendance, &trouble).await,
@@ -235,37 +187,13 @@ impl Worker {
             blocked_by: snapshot.facts.blocked_by,
             fresh_request_id: self.chance.uuid(),
         };
-        let place = Place {
-            table: "snapshot",
-            column: "sealed",
-            row: customer.to_string(),
-        };
+        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
         let sealed = key.seal(&place, &serde_json::to_vec(&snapshot)?)?;
-        let kept = KeptSnapshot {
-            looked_at: begun_at,
-            facts: snapshot.facts,
-            sealed,
-        };
-        let decision = decide(
-            &attendance.case,
-            &Observation::Looked(look),
-            now,
-            &self.options.policy,
-        );
-        let sends = matches!(
-            decision.case.state,
-            CaseState::Submitting {
-                stage: Stage::Sending { .. },
-                ..
-            }
-        );
+        let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts, sealed };
+        let decision = decide(&attendance.case, &Observation::Looked(look), now, &self.options.policy);
+        let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
         attendance.trouble = LookTrouble::default();
-        let beside = Beside {
-            snapshot: Some(kept),
-            looked: true,
-            hold: sends,
-            ..Beside::default()
-        };
+        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, ..Beside::default() };
         self.write(attendance, &decision, beside, now).await?;
         match permit {
             Some(permit) if sends => self.submit(attendance, &key, permit).await,
@@ -281,15 +209,8 @@ impl Worker {
         let failures = attendance.trouble.failures.saturating_add(1);
         let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())
             .max(trouble.retry_after.unwrap_or_default());
-        let trouble = LookTrouble {
-            failures,
-            ..attendance.trouble
-        };
-        let commit = Commit {
-            trouble,
-            due_at: Some(self.later(wait)),
-            ..Commit::default()
-        };
+        let trouble = LookTrouble { failures, ..attendance.trouble };
+        let commit = Commit { trouble, due_at: Some(self.later(wait)), ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -317,17 +238,11 @@ impl Worker {
         let (failures, unreadable) = (failures.saturating_add(1), unreadable.saturating_add(1));
         if unreadable >= LOOK_FAILURES_MAX {
             attendance.trouble = LookTrouble::default();
-            let beside = Beside {
-                looked: true,
-                ..Beside::default()
-            };
+            let beside = Beside { looked: true, ..Beside::default() };
             return self.conclude(attendance, &Observation::LooksFail, beside).await;
         }
         let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll());
-        let line = HistoryLine {
-            what: "look_failed",
-            detail: json!({ "why": why, "inARow": unreadable }),
-        };
+        let line = HistoryLine { what: "look_failed", detail: json!({ "why": why, "inARow": unreadable }) };
         let commit = Commit {
             trouble: LookTrouble { failures, unreadable },
             history: if first_look { Vec::new() } else { vec![line] },
@@ -373,11 +288,7 @@ impl Worker {
             case: Some((decision.case.clone(), decision.next)),
             snapshot: beside.snapshot,
             application,
-            history: if changed {
-                vec![decided(&attendance.case, decision)]
-            } else {
-                Vec::new()
-            },
+            history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
             tells: self.compose(decision, now)?,
             effect,
             looked: beside.looked,
@@ -401,20 +312,15 @@ impl Worker {
         attendance: &Attendance,
         key: &EffectKey,
     ) -> Result<Option<Vec<u8>>, WorkError> {
-        let Some(open) = attendance
-            .open
-            .as_ref()
-            .filter(|open| open.key == *key && open.kind == OpenKind::Submit)
+        let Some(open) =
+            attendance.open.as_ref().filter(|open| open.key == *key && open.kind == OpenKind::Submit)
         else {
             return Ok(None);
         };
         let data_key = self.data_key(attendance.lease.customer).await?;
         let request = super::outbox::request_of(open, &data_key)?;
-        let place = Place {
-            table: "application",
-            column: "sealed",
-            row: attendance.lease.customer.to_string(),
-        };
+        let place =
+            Place { table: "application", column: "sealed", row: attendance.lease.customer.to_string() };
         Ok(Some(data_key.seal(&place, &serde_json::to_vec(&request)?)?))
     }
 
@@ -425,13 +331,7 @@ impl Worker {
         let numbered = (0_u32..).zip(&decision.tells);
         numbered
             .map(|(position, tell)| {
-                Ok(notify::compose(
-                    &decision.case,
-                    tell,
-                    position,
-                    &self.options.api_url,
-                    now,
-                )?)
+                Ok(notify::compose(&decision.case, tell, position, &self.options.api_url, now)?)
             })
             .collect()
     }
@@ -447,11 +347,7 @@ impl Worker {
         attendance: &Attendance,
         due_at: Timestamp,
     ) -> Result<(), WorkError> {
-        let commit = Commit {
-            due_at: Some(due_at),
-            trouble: attendance.trouble,
-            ..Commit::default()
-        };
+        let commit = Commit { due_at: Some(due_at), trouble: attendance.trouble, ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
@@ -465,11 +361,7 @@ impl Worker {
         effect: &EffectKey,
         said: &serde_json::Value,
     ) -> Result<Vec<u8>, WorkError> {
-        let place = Place {
-            table: "effect",
-            column: "said",
-            row: effect.to_string(),
-        };
+        let place = Place { table: "effect", column: "said", row: effect.to_string() };
         Ok(key.seal(&place, &serde_json::to_vec(said)?)?)
     }
 }
@@ -482,10 +374,7 @@ fn decided(before: &Case, decision: &Decision) -> HistoryLine {
     {
         detail.insert("from".to_owned(), json!(before.state.name()));
     }
-    HistoryLine {
-        what: "decided",
-        detail,
-    }
+    HistoryLine { what: "decided", detail }
 }
 
 fn finished(finished: Finished) -> Result<(), WorkError> {

@@ -122,29 +122,8 @@ impl Worker {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts {
-            options,
-            store,
-            nium,
-            vault,
-            notifier,
-            clock,
-            chance,
-            wake,
-            metrics,
-        } = parts;
-        Self {
-            options,
-            store,
-            nium,
-            vault,
-            notifier,
-            clock,
-            chance,
-            wake,
-            metrics,
-            lane: Lane::default(),
-        }
+        let Parts { options, store, nium, vault, notifier, clock, chance, wake, metrics } = parts;
+        Self { options, store, nium, vault, notifier, clock, chance, wake, metrics, lane: Lane::default() }
     }
 
     /// The data key of a customer, made if there is none yet.
@@ -155,9 +134,7 @@ impl Worker {
             wrapped
         } else {
             let fresh = self.vault.new_data_key(&owner)?;
-            self.store
-                .keep_data_key(customer, fresh.as_bytes().to_vec())
-                .await?
+            self.store.keep_data_key(customer, fresh.as_bytes().to_vec()).await?
         };
         Ok(self.vault.unwrap(&owner, &WrappedKey::from_bytes(wrapped))?)
     }

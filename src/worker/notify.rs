@@ -46,9 +46,7 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("secrets", &self.secrets.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Options").field("secrets", &self.secrets.len()).finish_non_exhaustive()
     }
 }
 
@@ -71,9 +69,7 @@ pub enum NotifierError {
 
 /// The bytes of a secret in the form of Standard Webhooks: `whsec_` and base64.
 pub fn secret_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, NotifierError> {
-    let bytes = text
-        .strip_prefix("whsec_")
-        .and_then(|rest| STANDARD.decode(rest).ok());
+    let bytes = text.strip_prefix("whsec_").and_then(|rest| STANDARD.decode(rest).ok());
     bytes.map(Zeroizing::new).ok_or(NotifierError::Secret)
 }
 
@@ -105,19 +101,13 @@ impl Notifier {
             // Plain http goes to loopback only; without this the client would look for certificates it never needs.
             client = client.tls_certs_only([]).no_proxy();
         }
-        Ok(Self {
-            client: client.build()?,
-            url,
-            options,
-        })
+        Ok(Self { client: client.build()?, url, options })
     }
 
     /// One attempt. The error says what went wrong without repeating anything the receiver sent.
     async fn send(&self, tell: &TellLease, now: Timestamp) -> Result<(), String> {
         if !self.options.allow_private
-            && self
-                .literal_address()
-                .is_some_and(|address| !guard::is_public(address))
+            && self.literal_address().is_some_and(|address| !guard::is_public(address))
         {
             return Err("the address is not public; see notify.webhook.allow_private".to_owned());
         }
@@ -142,11 +132,7 @@ impl Notifier {
                 break;
             }
         }
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(format!("the receiver answered {}", status.as_u16()))
-        }
+        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
     }
 
     fn literal_address(&self) -> Option<IpAddr> {
@@ -218,10 +204,7 @@ pub(super) fn compose(
 ) -> Result<NewTell, serde_json::Error> {
     let correction = match (&case.state, tell.event) {
         (CaseState::AwaitingCorrection { deadline, .. }, Event::Rejected | Event::CorrectionRequested) => {
-            Some(Offer {
-                url: correction_url(api_url, case),
-                deadline: deadline.to_string(),
-            })
+            Some(Offer { url: correction_url(api_url, case), deadline: deadline.to_string() })
         }
         _ => None,
     };
@@ -232,16 +215,8 @@ pub(super) fn compose(
         reason: tell.reason,
         correction,
     };
-    let body = serde_json::to_vec(&Body {
-        r#type: tell.event.as_str(),
-        timestamp: now.to_string(),
-        data,
-    })?;
-    Ok(NewTell {
-        key: EffectKey::new(case.id, case.version, &position.to_string()),
-        event: tell.event,
-        body,
-    })
+    let body = serde_json::to_vec(&Body { r#type: tell.event.as_str(), timestamp: now.to_string(), data })?;
+    Ok(NewTell { key: EffectKey::new(case.id, case.version, &position.to_string()), event: tell.event, body })
 }
 
 fn correction_url(api_url: &str, case: &Case) -> String {
@@ -258,11 +233,7 @@ impl Worker {
             Ok(()) => TellOutcome::Delivered,
             Err(why) if lease.attempts.saturating_add(1) >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
             Err(why) => {
-                let wait = backoff(
-                    lease.attempts.saturating_add(1),
-                    TELL_BACKOFF_MAX,
-                    self.chance.roll(),
-                );
+                let wait = backoff(lease.attempts.saturating_add(1), TELL_BACKOFF_MAX, self.chance.roll());
                 TellOutcome::Later(self.later(wait), why)
             }
         };
@@ -272,11 +243,7 @@ impl Worker {
             TellOutcome::GivenUp(_) => "given_up",
         };
         self.metrics.tell(label, word);
-        let (customer, id, attempt) = (
-            lease.customer,
-            lease.key.clone(),
-            lease.attempts.saturating_add(1),
-        );
+        let (customer, id, attempt) = (lease.customer, lease.key.clone(), lease.attempts.saturating_add(1));
         match &outcome {
             TellOutcome::Delivered => {
                 tracing::info!(%customer, event = label, %id, attempt, "told the app backend");

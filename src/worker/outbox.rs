@@ -20,51 +20,28 @@ impl Worker {
         key: &DataKey,
         permit: Permit,
     ) -> Result<(), WorkError> {
-        let CaseState::Submitting {
-            stage: Stage::Sending {
-                request_id, sends, ..
-            },
-            effect,
-            ..
-        } = &attendance.case.state
+        let CaseState::Submitting { stage: Stage::Sending { request_id, sends, .. }, effect, .. } =
+            &attendance.case.state
         else {
             return Ok(());
         };
         let (request_id, effect, sends) = (*request_id, effect.clone(), *sends);
-        let open = attendance
-            .open
-            .as_ref()
-            .filter(|open| open.key == effect)
-            .ok_or(WorkError::NoRequest)?;
+        let open = attendance.open.as_ref().filter(|open| open.key == effect).ok_or(WorkError::NoRequest)?;
         let request = request_of(open, key)?;
         if !self.has_time(&attendance.lease) {
             // Not one byte has left: say so, instead of leaving a riddle for the next holder.
-            let beside = Beside {
-                attempt: Some("the lease was too short to send".to_owned()),
-                ..Beside::default()
-            };
-            return self
-                .conclude(attendance, &Observation::Answered(Answer::NotTaken), beside)
-                .await;
+            let beside =
+                Beside { attempt: Some("the lease was too short to send".to_owned()), ..Beside::default() };
+            return self.conclude(attendance, &Observation::Answered(Answer::NotTaken), beside).await;
         }
         let customer = attendance.lease.customer;
-        let answer = self
-            .nium
-            .add_customer(&request, customer, request_id, permit)
-            .await;
+        let answer = self.nium.add_customer(&request, customer, request_id, permit).await;
         let (answer, word, said) = self.read_answer(answer);
         self.metrics.submission(word);
         tracing::info!(%customer, %effect, %request_id, sends, outcome = word, "submitted");
-        let said = said
-            .map(|said| Self::seal_said(key, &effect, &said))
-            .transpose()?;
-        let beside = Beside {
-            attempt: Some(word.to_owned()),
-            said,
-            ..Beside::default()
-        };
-        self.conclude(attendance, &Observation::Answered(answer), beside)
-            .await
+        let said = said.map(|said| Self::seal_said(key, &effect, &said)).transpose()?;
+        let beside = Beside { attempt: Some(word.to_owned()), said, ..Beside::default() };
+        self.conclude(attendance, &Observation::Answered(answer), beside).await
     }
 
     /// Nium's answer as an observation, a word for the list of attempts, and what Nium said for whoever corrected.
@@ -96,10 +73,6 @@ impl Worker {
 /// The request that a submission's effect holds.
 pub(super) fn request_of(open: &OpenEffect, key: &DataKey) -> Result<Map<String, Value>, WorkError> {
     let sealed = open.sealed.as_ref().ok_or(WorkError::NoRequest)?;
-    let place = Place {
-        table: "effect",
-        column: "sealed",
-        row: open.key.to_string(),
-    };
+    let place = Place { table: "effect", column: "sealed", row: open.key.to_string() };
     Ok(serde_json::from_slice(&key.open(&place, sealed)?)?)
 }

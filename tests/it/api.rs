@@ -17,25 +17,16 @@ async fn problem(
     token: Option<&str>,
     body: Option<Vec<u8>>,
 ) -> (u16, Value) {
-    let mut request = house
-        .http
-        .request(method, format!("http://{}{path}", house.admin));
+    let mut request = house.http.request(method, format!("http://{}{path}", house.admin));
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
     let answer = request.body(body.unwrap_or_default()).send().await.unwrap();
     let status = answer.status().as_u16();
-    assert_eq!(
-        answer.headers()["content-type"],
-        "application/problem+json",
-        "{path}: {status}"
-    );
+    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}: {status}");
     let problem: Value = answer.json().await.unwrap();
     assert_eq!(problem["status"], status);
-    assert!(
-        problem["code"].is_string() && problem["hint"].is_string(),
-        "{problem}"
-    );
+    assert!(problem["code"].is_string() && problem["hint"].is_string(), "{problem}");
     (status, problem)
 }
 
@@ -51,44 +42,14 @@ async fn everything_that_goes_wrong_is_a_problem() {
         (Method::GET, "/v1/nothing", None, 404, "no_such_route"),
         (Method::DELETE, customer.as_str(), None, 405, "method_not_allowed"),
         (Method::GET, customer.as_str(), None, 404, "no_such_customer"),
-        (
-            Method::GET,
-            "/v1/customers/ana",
-            None,
-            400,
-            "customer_hash_id_malformed",
-        ),
-        (
-            Method::GET,
-            "/v1/customers?state=lost",
-            None,
-            400,
-            "bad_parameter",
-        ),
+        (Method::GET, "/v1/customers/ana", None, 400, "customer_hash_id_malformed"),
+        (Method::GET, "/v1/customers?state=lost", None, 400, "bad_parameter"),
         (Method::GET, "/v1/customers?limit=0", None, 400, "bad_parameter"),
         (Method::GET, "/v1/customers?cursor=!", None, 400, "bad_parameter"),
-        (
-            Method::GET,
-            "/v1/callbacks?cursor=AAAA",
-            None,
-            400,
-            "bad_parameter",
-        ),
-        (
-            Method::GET,
-            "/v1/customers?colour=red",
-            None,
-            400,
-            "bad_parameter",
-        ),
+        (Method::GET, "/v1/callbacks?cursor=AAAA", None, 400, "bad_parameter"),
+        (Method::GET, "/v1/customers?colour=red", None, 400, "bad_parameter"),
         (Method::GET, "/v1/effects/nothing", None, 404, "no_such_effect"),
-        (
-            Method::POST,
-            corrections.as_str(),
-            json("{"),
-            400,
-            "body_not_json",
-        ),
+        (Method::POST, corrections.as_str(), json("{"), 400, "body_not_json"),
         (
             Method::POST,
             corrections.as_str(),
@@ -96,13 +57,7 @@ async fn everything_that_goes_wrong_is_a_problem() {
             404,
             "no_such_customer",
         ),
-        (
-            Method::POST,
-            corrections.as_str(),
-            json("{\"fields\":{\"name\":\"Ana\"}}"),
-            400,
-            "unknown_keys",
-        ),
+        (Method::POST, corrections.as_str(), json("{\"fields\":{\"name\":\"Ana\"}}"), 400, "unknown_keys"),
         (
             Method::POST,
             corrections.as_str(),
@@ -110,27 +65,11 @@ async fn everything_that_goes_wrong_is_a_problem() {
             422,
             "invalid_fields",
         ),
-        (
-            Method::PUT,
-            application.as_str(),
-            json("[]"),
-            422,
-            "invalid_fields",
-        ),
-        (
-            Method::PUT,
-            application.as_str(),
-            Some(vec![b' '; BODY_BYTES_MAX + 1]),
-            413,
-            "body_too_large",
-        ),
+        (Method::PUT, application.as_str(), json("[]"), 422, "invalid_fields"),
+        (Method::PUT, application.as_str(), Some(vec![b' '; BODY_BYTES_MAX + 1]), 413, "body_too_large"),
     ] {
         let (got, problem) = problem(&house, method.clone(), path, Some(TOKEN), body).await;
-        assert_eq!(
-            (got, problem["code"].as_str().unwrap()),
-            (status, code),
-            "{method} {path}"
-        );
+        assert_eq!((got, problem["code"].as_str().unwrap()), (status, code), "{method} {path}");
     }
     house.close().await;
 }
@@ -143,12 +82,7 @@ async fn without_a_token_nobody_sees_anything() {
         assert_eq!(problem(&house, Method::GET, &path, token, None).await.0, 401);
     }
     for open in ["/livez", "/readyz", "/metrics"] {
-        let answer = house
-            .http
-            .get(format!("http://{}{open}", house.admin))
-            .send()
-            .await
-            .unwrap();
+        let answer = house.http.get(format!("http://{}{open}", house.admin)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{open}");
     }
     let public = house
@@ -168,32 +102,16 @@ async fn roles_hold() {
     let create = |role: &'static str| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
             .args(["token", "create", "--role", role, "--name", role])
-            .env(
-                "REINSTATE__STORE__URL",
-                format!("sqlite:{}", house.database().display()),
-            )
+            .env("REINSTATE__STORE__URL", format!("sqlite:{}", house.database().display()))
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     let status = async |token: String, method: Method, path: &str| {
-        let request = house.http.request(
-            method,
-            format!("http://{}/v1/customers/{UNKNOWN}{path}", house.admin),
-        );
-        request
-            .bearer_auth(token)
-            .body("{}")
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        let request =
+            house.http.request(method, format!("http://{}/v1/customers/{UNKNOWN}{path}", house.admin));
+        request.bearer_auth(token).body("{}").send().await.unwrap().status().as_u16()
     };
     for (role, reads, corrects, decides) in [
         ("viewer", 404, 403, 403),
@@ -203,11 +121,7 @@ async fn roles_hold() {
     ] {
         let token = create(role);
         assert_eq!(status(token.clone(), Method::GET, "").await, reads, "{role}");
-        assert_eq!(
-            status(token.clone(), Method::POST, "/corrections").await,
-            corrects,
-            "{role}"
-        );
+        assert_eq!(status(token.clone(), Method::POST, "/corrections").await, corrects, "{role}");
         assert_eq!(status(token, Method::POST, "/decision").await, decides, "{role}");
     }
     house.close().await;
@@ -229,26 +143,15 @@ async fn the_same_key_gives_the_first_answer_and_another_body_is_refused() {
             .await
             .unwrap();
         let replayed = answer.headers().contains_key("idempotency-replayed");
-        (
-            answer.status().as_u16(),
-            replayed,
-            answer.json::<Value>().await.unwrap(),
-        )
+        (answer.status().as_u16(), replayed, answer.json::<Value>().await.unwrap())
     };
     let (status, replayed, first) = send("one", "Ana Maria").await;
     assert_eq!((status, replayed), (202, false));
     house.until(&id, "under_review").await;
     let (status, replayed, again) = send("one", "Ana Maria").await;
-    assert_eq!(
-        (status, replayed, again),
-        (202, true, first),
-        "even now that no offer is open"
-    );
+    assert_eq!((status, replayed, again), (202, true, first), "even now that no offer is open");
     let (status, _, problem) = send("one", "Ana Luisa").await;
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (409, Some("idempotency_key_reused"))
-    );
+    assert_eq!((status, problem["code"].as_str()), (409, Some("idempotency_key_reused")));
     let (status, _, problem) = send("two", "Ana Luisa").await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("no_offer_open")));
     assert_eq!(house.submissions(&id), (1, 1));
@@ -275,9 +178,7 @@ async fn two_corrections_at_once_are_one_submission() {
 async fn a_correction_that_changes_nothing_is_refused_and_the_preview_says_what_would_be_sent() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;
-    let (status, problem) = house
-        .correct(&id, json!({ "firstName": "Ana", "lastName": " Sample " }))
-        .await;
+    let (status, problem) = house.correct(&id, json!({ "firstName": "Ana", "lastName": " Sample " })).await;
     assert_eq!((status, problem["code"].as_str()), (422, Some("nothing_changed")));
     let path = format!("/v1/customers/{id}/corrections/preview");
     let correction = json!({ "fields": { "firstName": "Ana Maria" }, "documents": [
@@ -287,10 +188,7 @@ async fn a_correction_that_changes_nothing_is_refused_and_the_preview_says_what_
     assert_eq!(status, 200, "{preview}");
     assert_eq!(preview["request"]["customerHashId"], json!(id));
     assert_eq!(preview["request"]["deliveryCity"], "Singapore");
-    assert_eq!(
-        preview["difference"][0],
-        json!({ "field": "firstName", "from": "Ana", "to": "Ana Maria" })
-    );
+    assert_eq!(preview["difference"][0], json!({ "field": "firstName", "from": "Ana", "to": "Ana Maria" }));
     assert_eq!(preview["problems"], json!([]));
     assert!(!preview.to_string().contains(PNG), "a preview holds no document");
     house.close().await;
@@ -303,18 +201,11 @@ async fn field_problems_come_one_by_one() {
     let fields = json!({ "firstName": "A".repeat(41), "dateOfBirth": "1990-02-30", "email": "nobody", "billingCountry": "sg" });
     let (status, problem) = house.correct(&id, fields).await;
     assert_eq!(status, 422);
-    let mut named: Vec<&str> = problem["errors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["field"].as_str().unwrap())
-        .collect();
+    let mut named: Vec<&str> =
+        problem["errors"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
     named.sort_unstable();
     assert_eq!(named, ["billingCountry", "dateOfBirth", "email", "firstName"]);
-    assert!(
-        !problem.to_string().contains("nobody"),
-        "a problem repeats no value"
-    );
+    assert!(!problem.to_string().contains("nobody"), "a problem repeats no value");
     house.close().await;
 }
 
@@ -323,13 +214,8 @@ async fn an_application_with_gaps_is_kept_with_warnings() {
     let house = House::start().await;
     let mut partial = application("Ana");
     partial.as_object_mut().unwrap().remove("billingCity");
-    let (status, answer) = house
-        .ask(
-            Method::PUT,
-            &format!("/v1/customers/{UNKNOWN}/application"),
-            Some(partial),
-        )
-        .await;
+    let (status, answer) =
+        house.ask(Method::PUT, &format!("/v1/customers/{UNKNOWN}/application"), Some(partial)).await;
     assert_eq!(status, 200);
     assert_eq!(answer["warnings"][0]["field"], "billingCity");
     house.close().await;
@@ -341,23 +227,16 @@ async fn lists_are_paged_by_key() {
     let mut ids = Vec::new();
     for name in ["Ana", "Bo", "Cy"] {
         let id = house.onboard(name).await;
-        house
-            .nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" }))
-            .await;
+        house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
         house.until(&id, "approved").await;
         ids.push(id);
     }
     ids.sort_unstable();
     let (mut cursor, mut listed) = (String::new(), Vec::new());
     for _ in 0..3 {
-        let (_, page) = house
-            .get(&format!("/v1/customers?state=approved&limit=1{cursor}"))
-            .await;
+        let (_, page) = house.get(&format!("/v1/customers?state=approved&limit=1{cursor}")).await;
         listed.push(page["items"][0]["customerHashId"].as_str().unwrap().to_owned());
-        cursor = page["next"]
-            .as_str()
-            .map(|next| format!("&cursor={next}"))
-            .unwrap_or_default();
+        cursor = page["next"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
     }
     assert_eq!((listed, cursor), (ids, String::new()));
     house.close().await;
@@ -366,15 +245,8 @@ async fn lists_are_paged_by_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_is_there_from_the_start() {
     let house = House::start().await;
-    let text = house
-        .http
-        .get(format!("http://{}/metrics", house.admin))
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let text =
+        house.http.get(format!("http://{}/metrics", house.admin)).send().await.unwrap().text().await.unwrap();
     for series in [
         "reinstate_intake_acks_total{source=\"callback\"} 0",
         "reinstate_intake_refused_total{reason=\"signature\"} 0",
@@ -406,30 +278,17 @@ async fn webhooks_verify_with_the_reference_implementation_and_repeat_themselves
     house
         .eventually("it was told again", async || {
             house.advance(Duration::from_millis(300));
-            house
-                .ear
-                .all()
-                .iter()
-                .filter(|told| told.id == rejected.id)
-                .count()
-                == 2
+            house.ear.all().iter().filter(|told| told.id == rejected.id).count() == 2
         })
         .await;
     house.heard(&id, "customer.correction_requested").await;
     let all = house.ear.all();
     let twice: Vec<_> = all.iter().filter(|told| told.id == rejected.id).collect();
     assert_eq!(twice[0].raw, twice[1].raw, "the same bytes");
-    let order: Vec<&str> = all
-        .iter()
-        .map(|told| told.body["type"].as_str().unwrap())
-        .collect();
+    let order: Vec<&str> = all.iter().map(|told| told.body["type"].as_str().unwrap()).collect();
     assert_eq!(
         order,
-        [
-            "customer.rejected",
-            "customer.rejected",
-            "customer.correction_requested"
-        ],
+        ["customer.rejected", "customer.rejected", "customer.correction_requested"],
         "in order, whatever fails"
     );
     for secret in secrets.split(',') {
@@ -440,10 +299,7 @@ async fn webhooks_verify_with_the_reference_implementation_and_repeat_themselves
     }
     let data = &house.heard(&id, "customer.correction_requested").await.body["data"];
     assert!(
-        data["correction"]["url"]
-            .as_str()
-            .unwrap()
-            .ends_with(&format!("/v1/customers/{id}/corrections"))
+        data["correction"]["url"].as_str().unwrap().ends_with(&format!("/v1/customers/{id}/corrections"))
     );
     assert!(data["correction"]["deadline"].is_string());
     house.close().await;
@@ -466,17 +322,10 @@ async fn nothing_personal_lies_open_in_the_database_or_in_events() {
         path.push(ending);
         if let Ok(bytes) = std::fs::read(&path) {
             files += 1;
-            for canary in [
-                "Zebedee",
-                "Quartz",
-                "example.test",
-                "X0000001",
-                "POI does not match",
-                "1990-02-03",
-            ] {
-                let found = bytes
-                    .windows(canary.len())
-                    .any(|window| window == canary.as_bytes());
+            for canary in
+                ["Zebedee", "Quartz", "example.test", "X0000001", "POI does not match", "1990-02-03"]
+            {
+                let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
                 assert!(!found, "{canary} lies open in {}", path.display());
             }
         }

@@ -73,12 +73,7 @@ pub(crate) fn start(options: Options) -> Door {
     let address = listener.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("reinstate.db");
-    let store = Store::open(
-        &Place::Sqlite(path.clone()),
-        Use::Serve,
-        Clock::System,
-        Wake::default(),
-    );
+    let store = Store::open(&Place::Sqlite(path.clone()), Use::Serve, Clock::System, Wake::default());
     let store = Arc::new(store.unwrap());
     let mut locked = None;
     match options.mood {
@@ -102,33 +97,18 @@ pub(crate) fn start(options: Options) -> Door {
     let router = callback::router(CallbackState::new(Arc::clone(&store), access, &metrics, doors));
     let mut server = JoinSet::new();
     server.spawn(async move {
-        serve::serve(listener, router, serve::Options::default(), serve::Handle::new())
-            .await
-            .unwrap();
+        serve::serve(listener, router, serve::Options::default(), serve::Handle::new()).await.unwrap();
     });
     let client = client_builder().build().unwrap();
-    Door {
-        address,
-        folder,
-        _locked: locked,
-        registry,
-        client,
-        _server: server,
-    }
+    Door { address, folder, _locked: locked, registry, client, _server: server }
 }
 
 fn with_access(access: access::Options) -> Door {
-    start(Options {
-        access,
-        ..Options::default()
-    })
+    start(Options { access, ..Options::default() })
 }
 
 fn client_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .timeout(Duration::from_secs(30))
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(30))
 }
 
 impl Door {
@@ -138,10 +118,7 @@ impl Door {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Response {
-        let mut request = self
-            .client
-            .post(format!("http://{}{target}", self.address))
-            .body(body);
+        let mut request = self.client.post(format!("http://{}{target}", self.address)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -172,16 +149,11 @@ impl Door {
                 customer: row.get::<_, Option<[u8; 16]>>(0)?.map(CustomerHashId::from_bytes),
                 looks: row.get(1)?,
                 source: Source::parse(&row.get::<_, String>(2)?).unwrap(),
-                request_id: row
-                    .get::<_, Option<String>>(3)?
-                    .map(|id| RequestId::parse(&id).unwrap()),
+                request_id: row.get::<_, Option<String>>(3)?.map(|id| RequestId::parse(&id).unwrap()),
                 template: row.get::<_, Option<String>>(4)?.map(|name| Template::keep(&name)),
             })
         };
-        read.query_map([], nudge)
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap()
+        read.query_map([], nudge).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     fn scrape(&self) -> String {
@@ -207,10 +179,7 @@ pub(crate) async fn problem(answer: Response, status: u16) -> String {
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["status"], status);
-    assert!(
-        body["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
-        "{body}"
-    );
+    assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{body}");
     body["code"].as_str().unwrap().to_owned()
 }
 
@@ -236,9 +205,7 @@ async fn a_callback_is_answered_with_200_and_nothing_else() {
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
 
     let nudges = door.recorded();
-    let [nudge] = nudges.as_slice() else {
-        panic!("{nudges:?}")
-    };
+    let [nudge] = nudges.as_slice() else { panic!("{nudges:?}") };
     assert_eq!(nudge.customer.unwrap().to_string(), ID);
     assert!(nudge.looks);
     assert_eq!(nudge.source, Source::Callback);
@@ -252,11 +219,7 @@ async fn a_callback_is_answered_with_200_and_nothing_else() {
 async fn http2_is_served_the_same() {
     let door = start(Options::default());
     let client = client_builder().http2_prior_knowledge().build().unwrap();
-    let answer = client
-        .post(format!("http://{}{}", door.address, target()))
-        .send()
-        .await
-        .unwrap();
+    let answer = client.post(format!("http://{}{}", door.address, target())).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     assert_eq!(answer.bytes().await.unwrap().len(), 0);
@@ -285,13 +248,7 @@ async fn a_body_at_the_bound_is_taken_and_one_over_is_not() {
     let door = start(Options::default());
     let full = vec![b'x'; BODY_BYTES_MAX];
     assert_eq!(door.post(&target(), &[], full).await.status().as_u16(), 200);
-    assert_eq!(
-        door.post(&target(), &[], chunked(BODY_BYTES_MAX))
-            .await
-            .status()
-            .as_u16(),
-        200
-    );
+    assert_eq!(door.post(&target(), &[], chunked(BODY_BYTES_MAX)).await.status().as_u16(), 200);
     assert_eq!(door.recorded().len(), 2);
 
     let over = door.post(&target(), &[], chunked(BODY_BYTES_MAX + 1)).await;
@@ -310,14 +267,8 @@ async fn a_body_at_the_bound_is_taken_and_one_over_is_not() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for_long() {
-    let door = start(Options {
-        body_wait: Duration::from_millis(50),
-        ..Options::default()
-    });
-    let request = format!(
-        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nxxx",
-        target()
-    );
+    let door = start(Options { body_wait: Duration::from_millis(50), ..Options::default() });
+    let request = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nxxx", target());
     let answer = door.raw(&request).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\"code\":\"body_too_slow\""), "{answer}");
@@ -328,31 +279,18 @@ async fn a_body_that_does_not_come_is_not_waited_for_long() {
 async fn the_id_must_be_one_uuid() {
     let door = start(Options::default());
     let upper = format!("/callback/compliance?customerHashId={}", ID.to_uppercase());
-    let encoded = format!(
-        "/callback/compliance?x=1&customerHashId={}",
-        ID.replace('-', "%2d")
-    );
+    let encoded = format!("/callback/compliance?x=1&customerHashId={}", ID.replace('-', "%2d"));
     for good in [&upper, &encoded] {
         assert_eq!(door.post(good, &[], "").await.status().as_u16(), 200, "{good}");
     }
-    assert!(
-        door.recorded()
-            .iter()
-            .all(|nudge| nudge.customer.unwrap().to_string() == ID)
-    );
+    assert!(door.recorded().iter().all(|nudge| nudge.customer.unwrap().to_string() == ID));
 
     for (query, code) in [
         (String::new(), "customer_hash_id_missing"),
         ("?customerHashId=".to_owned(), "customer_hash_id_malformed"),
         ("?customerHashId=%s".to_owned(), "customer_hash_id_malformed"),
-        (
-            format!("?customerHashId={}", ID.replace('-', "")),
-            "customer_hash_id_malformed",
-        ),
-        (
-            format!("?customerHashId={ID}&customerHashId={ID}"),
-            "customer_hash_id_repeated",
-        ),
+        (format!("?customerHashId={}", ID.replace('-', "")), "customer_hash_id_malformed"),
+        (format!("?customerHashId={ID}&customerHashId={ID}"), "customer_hash_id_repeated"),
     ] {
         let answer = door.post(&format!("/callback/compliance{query}"), &[], "").await;
         assert_eq!(problem(answer, 400).await, code, "{query}");
@@ -384,11 +322,7 @@ async fn a_request_id_is_kept_when_it_is_one() {
 async fn a_nudge_that_is_not_kept_is_not_acknowledged() {
     let hurry = Duration::from_millis(50);
     for mood in [Mood::Away, Mood::Silent] {
-        let door = start(Options {
-            mood,
-            store_wait: hurry,
-            ..Options::default()
-        });
+        let door = start(Options { mood, store_wait: hurry, ..Options::default() });
         let answer = door.post(&target(), &[], "").await;
         assert_eq!(problem(answer, 503).await, "not_recorded");
         door.assert_counted("intake_store_failures_total 1");
@@ -399,13 +333,8 @@ async fn a_nudge_that_is_not_kept_is_not_acknowledged() {
 #[tokio::test]
 async fn every_label_is_there_from_the_start() {
     let text = start(Options::default()).scrape();
-    for reason in [
-        "address_not_allowed",
-        "forwarded_unreadable",
-        "secret_path",
-        "static_header",
-        "signature",
-    ] {
+    for reason in ["address_not_allowed", "forwarded_unreadable", "secret_path", "static_header", "signature"]
+    {
         let line = format!("intake_refused_total{{reason=\"{reason}\"}} 0");
         assert!(text.contains(&line), "{line}\n{text}");
     }
@@ -416,37 +345,18 @@ async fn every_label_is_there_from_the_start() {
 #[tokio::test]
 async fn only_post_is_answered() {
     let door = start(Options::default());
-    let answer = door
-        .client
-        .get(format!("http://{}{}", door.address, target()))
-        .send()
-        .await
-        .unwrap();
+    let answer = door.client.get(format!("http://{}{}", door.address, target())).send().await.unwrap();
     assert_eq!(answer.headers()["allow"], "POST");
     assert_eq!(problem(answer, 405).await, "method_not_allowed");
     assert_eq!(door.post("/callback", &[], "").await.status().as_u16(), 404);
-    assert_eq!(
-        door.post(&format!("/x{}", target()), &[], "")
-            .await
-            .status()
-            .as_u16(),
-        404
-    );
+    assert_eq!(door.post(&format!("/x{}", target()), &[], "").await.status().as_u16(), 404);
 }
 
 #[tokio::test]
 async fn with_a_secret_path_only_that_path_is_open() {
-    let door = with_access(access::Options {
-        secret_path: Some("s3cret".into()),
-        ..access::Options::default()
-    });
-    assert_eq!(
-        door.post(&format!("/s3cret{}", target()), &[], "")
-            .await
-            .status()
-            .as_u16(),
-        200
-    );
+    let door =
+        with_access(access::Options { secret_path: Some("s3cret".into()), ..access::Options::default() });
+    assert_eq!(door.post(&format!("/s3cret{}", target()), &[], "").await.status().as_u16(), 200);
     let webhook = door.post("/s3cret/webhook", &[], "{}").await;
     assert_eq!(webhook.status().as_u16(), 200);
     for wrong in ["", "/wrong", "/S3CRET", "/s3cret%20"] {
@@ -462,18 +372,12 @@ async fn with_a_secret_path_only_that_path_is_open() {
 #[tokio::test]
 async fn an_address_list_is_held_against_the_peer() {
     let here = vec!["127.0.0.0/8".parse().unwrap()];
-    let door = with_access(access::Options {
-        allow_from: here,
-        ..access::Options::default()
-    });
+    let door = with_access(access::Options { allow_from: here, ..access::Options::default() });
     assert_eq!(door.callback(&[]).await, 200);
     assert_eq!(door.callback(&[("x-forwarded-for", "203.0.113.9")]).await, 200);
 
     let elsewhere = vec!["198.51.100.0/24".parse().unwrap()];
-    let door = with_access(access::Options {
-        allow_from: elsewhere,
-        ..access::Options::default()
-    });
+    let door = with_access(access::Options { allow_from: elsewhere, ..access::Options::default() });
     let answer = door.post(&target(), &[], "").await;
     assert_eq!(problem(answer, 403).await, "address_not_allowed");
     // Nobody here is a trusted proxy: what the caller says about itself changes nothing.
@@ -486,30 +390,16 @@ async fn an_address_list_is_held_against_the_peer() {
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_forwarded_address_counts() {
     let door = with_access(access::Options {
-        allow_from: vec![
-            "198.51.100.0/24".parse().unwrap(),
-            "2001:db8::/32".parse().unwrap(),
-        ],
+        allow_from: vec!["198.51.100.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
         ..access::Options::default()
     });
-    for good in [
-        "198.51.100.7",
-        "spoofed, 198.51.100.7:5000",
-        "[2001:db8::1]:443, 10.0.0.2",
-    ] {
+    for good in ["198.51.100.7", "spoofed, 198.51.100.7:5000", "[2001:db8::1]:443, 10.0.0.2"] {
         assert_eq!(door.callback(&[("x-forwarded-for", good)]).await, 200, "{good}");
     }
-    let lines = [
-        ("x-forwarded-for", "198.51.100.7"),
-        ("x-forwarded-for", "10.0.0.2, ::ffff:10.0.0.3"),
-    ];
+    let lines = [("x-forwarded-for", "198.51.100.7"), ("x-forwarded-for", "10.0.0.2, ::ffff:10.0.0.3")];
     assert_eq!(door.callback(&lines).await, 200);
-    for bad in [
-        "203.0.113.9",
-        "198.51.100.7, 203.0.113.9",
-        "198.51.100.7, unknown",
-    ] {
+    for bad in ["203.0.113.9", "198.51.100.7, 203.0.113.9", "198.51.100.7, unknown"] {
         assert_eq!(door.callback(&[("x-forwarded-for", bad)]).await, 403, "{bad}");
     }
     assert_eq!(door.callback(&[]).await, 403);
@@ -519,10 +409,7 @@ async fn behind_a_trusted_proxy_the_forwarded_address_counts() {
 #[tokio::test]
 async fn a_fixed_header_may_have_several_values() {
     let door = with_access(access::Options {
-        static_header: Some((
-            HeaderName::from_static("x-partner-key"),
-            vec!["old".into(), "new".into()],
-        )),
+        static_header: Some((HeaderName::from_static("x-partner-key"), vec!["old".into(), "new".into()])),
         ..access::Options::default()
     });
     assert_eq!(door.callback(&[("x-partner-key", "old")]).await, 200);
@@ -550,10 +437,7 @@ fn sign(secret: &[u8], target: &str, body: &str) -> String {
 #[tokio::test]
 async fn a_signature_covers_the_target_and_the_body() {
     let door = with_access(access::Options {
-        hmac: Some((
-            HeaderName::from_static("x-signature"),
-            vec![b"old".to_vec(), b"new".to_vec()],
-        )),
+        hmac: Some((HeaderName::from_static("x-signature"), vec![b"old".to_vec(), b"new".to_vec()])),
         ..access::Options::default()
     });
     let target = format!("{}&region=SG%20x", target());
@@ -565,13 +449,7 @@ async fn a_signature_covers_the_target_and_the_body() {
         }
     }
     let signature = sign(b"new", "/webhook", "{}");
-    assert_eq!(
-        door.post("/webhook", &[("x-signature", &signature)], "{}")
-            .await
-            .status()
-            .as_u16(),
-        200
-    );
+    assert_eq!(door.post("/webhook", &[("x-signature", &signature)], "{}").await.status().as_u16(), 200);
     assert_eq!(door.recorded().len(), 5);
 
     let fit = sign(b"new", &target, "{}");

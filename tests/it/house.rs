@@ -74,12 +74,7 @@ impl Ear {
 async fn hear(State(ear): State<Ear>, headers: HeaderMap, raw: Bytes) -> StatusCode {
     let body: Value = serde_json::from_slice(&raw).unwrap();
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
-    ear.told.lock().unwrap().push(Told {
-        id,
-        headers,
-        raw,
-        body,
-    });
+    ear.told.lock().unwrap().push(Told { id, headers, raw, body });
     let mut refusals = ear.refusals.lock().unwrap();
     if refusals.is_empty() {
         StatusCode::NO_CONTENT
@@ -96,20 +91,13 @@ pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) 
 pub fn install_crypto() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .install_default()
-            .unwrap();
+        rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
     });
 }
 
 pub fn client() -> Client {
     install_crypto();
-    Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .timeout(PATIENCE)
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build().unwrap()
 }
 
 /// A bound listener for the service, and where it is.
@@ -136,10 +124,7 @@ pub fn environment(nium: &str, ear: SocketAddr, database: &std::path::Path) -> B
         ("NOTIFY__WEBHOOK__URL", format!("http://{ear}/webhook")),
         ("NOTIFY__WEBHOOK__SECRETS", format!("whsec_{SECRET}")),
         ("NOTIFY__WEBHOOK__ALLOW_PRIVATE", "true".to_owned()),
-        (
-            "PRIVACY__MASTER_KEYS",
-            format!("k1:{}", STANDARD.encode(*b"thirty-two bytes for the tests..")),
-        ),
+        ("PRIVACY__MASTER_KEYS", format!("k1:{}", STANDARD.encode(*b"thirty-two bytes for the tests.."))),
     ]
     .into_iter()
     .map(|(key, value)| (format!("REINSTATE__{key}"), value))
@@ -173,10 +158,7 @@ impl House {
     }
 
     pub async fn with(env: &[(&'static str, &str)]) -> Self {
-        let env = env
-            .iter()
-            .map(|(key, value)| (*key, (*value).to_owned()))
-            .collect();
+        let env = env.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         Self::build(Plan { env, silent: false }).await
     }
 
@@ -189,19 +171,11 @@ impl House {
         let (admin_listener, admin) = listener();
         let sim = start_sim(public);
         let mut env = environment(&sim.base_url(), ear_address, &folder.path().join("reinstate.db"));
-        env.extend(
-            plan.env
-                .into_iter()
-                .map(|(key, value)| (format!("REINSTATE__{key}"), value)),
-        );
+        env.extend(plan.env.into_iter().map(|(key, value)| (format!("REINSTATE__{key}"), value)));
         let config = Config::load(&Sources { file: None, env }).unwrap();
         let now = real_now();
         let clock = ManualClock::new(now);
-        let wake = if plan.silent {
-            Wake::silent()
-        } else {
-            Wake::default()
-        };
+        let wake = if plan.silent { Wake::silent() } else { Wake::default() };
         let surroundings = Surroundings {
             clock: Clock::Manual(clock.clone()),
             public: public_listener,
@@ -218,20 +192,8 @@ impl House {
             })
             .await
         });
-        let house = Self {
-            sim,
-            ear,
-            public,
-            admin,
-            http: client(),
-            clock,
-            stop,
-            running,
-            folder,
-        };
-        house
-            .eventually("the service is live", async || house.get("/livez").await.0 == 200)
-            .await;
+        let house = Self { sim, ear, public, admin, http: client(), clock, stop, running, folder };
+        house.eventually("the service is live", async || house.get("/livez").await.0 == 200).await;
         house
     }
 
@@ -246,18 +208,13 @@ impl House {
     }
 
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = self
-            .http
-            .request(method, format!("http://{}{path}", self.admin))
-            .bearer_auth(TOKEN);
+        let mut request =
+            self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(TOKEN);
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
-        (
-            answer.status().as_u16(),
-            answer.json().await.unwrap_or(Value::Null),
-        )
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
@@ -267,14 +224,8 @@ impl House {
     /// The pretend Nium's controls.
     pub async fn nium(&self, method: Method, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.sim.base_url());
-        let answer = self
-            .http
-            .request(method, url)
-            .header("x-api-key", API_KEY)
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
+        let answer =
+            self.http.request(method, url).header("x-api-key", API_KEY).json(&body).send().await.unwrap();
         let status = answer.status().as_u16();
         let body = answer.json().await.unwrap_or(Value::Null);
         assert!(status < 300, "{path}: {status} {body}");
@@ -287,21 +238,15 @@ impl House {
         let path = format!("/api/v4/client/{CLIENT}/customer");
         let answer = self.nium(Method::POST, &path, application.clone()).await;
         let id = answer["customerHashId"].as_str().unwrap().to_owned();
-        let (status, answer) = self
-            .ask(
-                Method::PUT,
-                &format!("/v1/customers/{id}/application"),
-                Some(application),
-            )
-            .await;
+        let (status, answer) =
+            self.ask(Method::PUT, &format!("/v1/customers/{id}/application"), Some(application)).await;
         assert_eq!(status, 200, "{answer}");
         id
     }
 
     /// Nium's compliance decides, and calls back.
     pub async fn nium_says(&self, id: &str, says: Value) {
-        self.nium(Method::POST, &format!("/__sim/customers/{id}/transition"), says)
-            .await;
+        self.nium(Method::POST, &format!("/__sim/customers/{id}/transition"), says).await;
     }
 
     /// A customer whom Nium has rejected, and to whom reinstatement is offered.
@@ -327,8 +272,7 @@ impl House {
 
     pub async fn correct(&self, id: &str, fields: Value) -> (u16, Value) {
         let path = format!("/v1/customers/{id}/corrections");
-        self.ask(Method::POST, &path, Some(json!({ "fields": fields })))
-            .await
+        self.ask(Method::POST, &path, Some(json!({ "fields": fields }))).await
     }
 
     /// Waits until a case is in a state; with nothing going on, time passes.
@@ -386,13 +330,7 @@ impl House {
         for told in self.ear.all() {
             if told.body["data"]["customerHashId"] == id && !seen.contains(&told.id) {
                 seen.push(told.id);
-                events.push(
-                    told.body["type"]
-                        .as_str()
-                        .unwrap()
-                        .trim_start_matches("customer.")
-                        .to_owned(),
-                );
+                events.push(told.body["type"].as_str().unwrap().trim_start_matches("customer.").to_owned());
             }
         }
         events
@@ -427,10 +365,7 @@ pub fn submissions_in(journal: &Value, id: &str) -> (usize, usize) {
         .filter(|entry| entry["customerHashId"] == id && entry["reinitiation"] == true)
         .collect();
     let applied = entries.iter().filter(|entry| entry["applied"] == true).count();
-    let mut ids: Vec<String> = entries
-        .iter()
-        .map(|entry| entry["requestId"].to_string())
-        .collect();
+    let mut ids: Vec<String> = entries.iter().map(|entry| entry["requestId"].to_string()).collect();
     ids.sort_unstable();
     ids.dedup();
     (applied, ids.len())
@@ -439,16 +374,12 @@ pub fn submissions_in(journal: &Value, id: &str) -> (usize, usize) {
 fn line_of_story(line: &Value) -> String {
     let (what, detail) = (line["what"].as_str().unwrap(), &line["detail"]);
     match what {
-        "nudged" => format!(
-            "nudged by {}, {} delivery",
-            detail["source"].as_str().unwrap(),
-            detail["deliveries"]
-        ),
-        "decided" => format!(
-            "-> {}: {}",
-            detail["to"].as_str().unwrap(),
-            detail["because"].as_str().unwrap()
-        ),
+        "nudged" => {
+            format!("nudged by {}, {} delivery", detail["source"].as_str().unwrap(), detail["deliveries"])
+        }
+        "decided" => {
+            format!("-> {}: {}", detail["to"].as_str().unwrap(), detail["because"].as_str().unwrap())
+        }
         "told" => format!("told {}", detail["event"].as_str().unwrap()),
         "correction_handed_in" => format!("correction of {}", detail["fields"]),
         other => other.replace('_', " "),

@@ -14,29 +14,17 @@ async fn a_rejected_customer_comes_back() {
     let id = house.rejected("Ana").await;
     let (status, answer) = house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     assert_eq!(status, 202, "{answer}");
-    assert_eq!(
-        answer["difference"],
-        json!([{ "field": "firstName", "from": "Ana", "to": "Ana Maria" }])
-    );
+    assert_eq!(answer["difference"], json!([{ "field": "firstName", "from": "Ana", "to": "Ana Maria" }]));
     let case = house.until(&id, "reinstated").await;
     assert_eq!(case["attempts"], json!({ "used": 1, "max": 3 }));
     assert_eq!(
-        (
-            case["nium"]["complianceStatus"].as_str(),
-            case["nium"]["status"].as_str()
-        ),
+        (case["nium"]["complianceStatus"].as_str(), case["nium"]["status"].as_str()),
         (Some("COMPLETED"), Some("Clear"))
     );
     house.heard(&id, "customer.reinstated").await;
     assert_eq!(
         house.events(&id),
-        [
-            "rejected",
-            "correction_requested",
-            "correction_received",
-            "submitted",
-            "reinstated"
-        ]
+        ["rejected", "correction_requested", "correction_received", "submitted", "reinstated"]
     );
     assert_eq!(house.submissions(&id), (1, 1));
     let sent = house.sim.customer(&id).unwrap();
@@ -58,11 +46,7 @@ async fn a_rejected_customer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_poll_alone_suffices() {
-    let house = House::build(Plan {
-        env: Vec::new(),
-        silent: true,
-    })
-    .await;
+    let house = House::build(Plan { env: Vec::new(), silent: true }).await;
     let id = house.rejected("Ana").await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;
@@ -74,9 +58,7 @@ async fn the_poll_alone_suffices() {
 async fn an_approval_at_once_is_told_and_no_more() {
     let house = House::start().await;
     let id = house.onboard("Ana").await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
     house.until(&id, "approved").await;
     house.heard(&id, "customer.approved").await;
     assert_eq!(house.events(&id), ["approved"]);
@@ -108,9 +90,7 @@ async fn a_review_ends_with_the_next_callback() {
     house.resubmission(&id, "review").await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "under_review").await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
     house.until(&id, "reinstated").await;
     assert_eq!(house.submissions(&id), (1, 1));
     house.close().await;
@@ -123,9 +103,7 @@ async fn an_answer_with_ids_only_is_no_verdict() {
     house.resubmission(&id, "bare").await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "under_review").await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
     house.until(&id, "reinstated").await;
     house.close().await;
 }
@@ -149,13 +127,7 @@ async fn refused_content_goes_back_to_whoever_corrected_and_spends_no_attempt() 
     let case = house.until(&id, "awaiting_correction").await;
     assert_eq!(case["attempts"]["used"], 0);
     house.resubmission(&id, "complete").await;
-    assert_eq!(
-        house
-            .correct(&id, json!({ "firstName": "Ana Maria Luisa" }))
-            .await
-            .0,
-        202
-    );
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria Luisa" })).await.0, 202);
     house.until(&id, "reinstated").await;
     house.close().await;
 }
@@ -181,14 +153,8 @@ async fn another_rejection_is_another_round_until_the_attempts_are_spent() {
         assert_eq!(house.correct(&id, json!({ "firstName": name })).await.0, 202);
         house.until(&id, "under_review").await;
         house.advance(Duration::from_mins(1));
-        house
-            .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
-            .await;
-        let next = if round == 0 {
-            "awaiting_correction"
-        } else {
-            "finally_rejected"
-        };
+        house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
+        let next = if round == 0 { "awaiting_correction" } else { "finally_rejected" };
         house.until(&id, next).await;
     }
     let (_, case) = house.get(&format!("/v1/customers/{id}")).await;
@@ -214,9 +180,7 @@ async fn another_rejection_is_another_round_until_the_attempts_are_spent() {
 async fn a_lost_answer_is_found_out_by_looking_and_never_sent_twice() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;
-    house
-        .fault(json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "answer_lost" }))
-        .await;
+    house.fault(json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "answer_lost" })).await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;
     assert_eq!(house.submissions(&id), (1, 1));
@@ -240,11 +204,7 @@ async fn a_request_lost_before_nium_took_it_is_sent_again_under_the_same_request
         .await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;
-    assert_eq!(
-        house.submissions(&id),
-        (1, 1),
-        "applied once, asked for under one id"
-    );
+    assert_eq!(house.submissions(&id), (1, 1), "applied once, asked for under one id");
     assert_snapshot!(decisions(&house, &id).await, @r#"
     -> awaiting_correction: Rejected; the customer is offered reinstatement
     correction of ["firstName"]
@@ -260,18 +220,13 @@ async fn a_request_lost_before_nium_took_it_is_sent_again_under_the_same_request
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_error_after_the_write_is_unclear_too() {
-    for fault in [
-        json!({ "kind": "html" }),
-        json!({ "kind": "truncated" }),
-        json!({ "kind": "status", "code": 500 }),
-    ] {
+    for fault in
+        [json!({ "kind": "html" }), json!({ "kind": "truncated" }), json!({ "kind": "status", "code": 500 })]
+    {
         let house = House::start().await;
         let id = house.rejected("Ana").await;
         let mut whole = json!({ "endpoint": "add_customer", "customerHashId": id });
-        whole
-            .as_object_mut()
-            .unwrap()
-            .extend(fault.as_object().unwrap().clone());
+        whole.as_object_mut().unwrap().extend(fault.as_object().unwrap().clone());
         house.fault(whole).await;
         house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
         house.until(&id, "reinstated").await;
@@ -303,13 +258,9 @@ async fn looks_outlive_niums_troubles() {
     let house = House::start().await;
     let id = house.onboard("Ana").await;
     for fault in ["html", "html200", "truncated", "drop", "huge"] {
-        house
-            .fault(json!({ "endpoint": "details", "customerHashId": id, "kind": fault }))
-            .await;
+        house.fault(json!({ "endpoint": "details", "customerHashId": id, "kind": fault })).await;
     }
-    house
-        .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
     house.until(&id, "awaiting_correction").await;
     house.close().await;
 }
@@ -318,25 +269,12 @@ async fn looks_outlive_niums_troubles() {
 async fn a_request_for_information_is_seen_and_told_once() {
     let house = House::start().await;
     let id = house.onboard("Ana").await;
-    house
-        .nium(
-            Method::POST,
-            &format!("/__sim/customers/{id}/quirk"),
-            json!({ "spaced_words": true }),
-        )
-        .await;
-    house
-        .nium_says(
-            &id,
-            json!({ "complianceStatus": "RFI_REQUESTED", "status": "Pending" }),
-        )
-        .await;
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/quirk"), json!({ "spaced_words": true })).await;
+    house.nium_says(&id, json!({ "complianceStatus": "RFI_REQUESTED", "status": "Pending" })).await;
     house.heard(&id, "customer.rfi_requested").await;
     let case = house.until(&id, "watching").await;
     assert_eq!(case["rfi"], json!({ "open": true }));
-    house
-        .nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
     let case = house.until(&id, "approved").await;
     assert_eq!(case["rfi"], json!(null));
     house.heard(&id, "customer.approved").await;
@@ -355,9 +293,7 @@ async fn an_unknown_word_is_kept_shown_and_parked() {
             json!({ "unknown_compliance": "ON HOLD (NEW)" }),
         )
         .await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "IN_PROGRESS" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "IN_PROGRESS" })).await;
     let case = house.until(&id, "needs_officer").await;
     assert_eq!(
         (case["reason"].as_str(), case["nium"]["complianceStatus"].as_str()),
@@ -378,22 +314,10 @@ async fn quirks_of_the_details_do_not_change_the_story() {
     ] {
         let house = House::start().await;
         let id = house.onboard("Ana").await;
-        house
-            .nium(
-                Method::POST,
-                &format!("/__sim/customers/{id}/quirk"),
-                quirk.clone(),
-            )
-            .await;
-        house
-            .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
-            .await;
+        house.nium(Method::POST, &format!("/__sim/customers/{id}/quirk"), quirk.clone()).await;
+        house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
         house.until(&id, "awaiting_correction").await;
-        assert_eq!(
-            house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0,
-            202,
-            "{quirk}"
-        );
+        assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 202, "{quirk}");
         house.until(&id, "reinstated").await;
         house.close().await;
     }
@@ -403,16 +327,8 @@ async fn quirks_of_the_details_do_not_change_the_story() {
 async fn a_lagging_status_is_read_once_more() {
     let house = House::start().await;
     let id = house.onboard("Ana").await;
-    house
-        .nium(
-            Method::POST,
-            &format!("/__sim/customers/{id}/quirk"),
-            json!({ "status_lags": 50 }),
-        )
-        .await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
-        .await;
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/quirk"), json!({ "status_lags": 50 })).await;
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
     house.until(&id, "awaiting_correction").await;
     assert_snapshot!(decisions(&house, &id).await, @r#"
     -> rejected: Rejected, but the status lags behind: one more read decides
@@ -428,10 +344,7 @@ async fn a_final_remark_offers_nothing() {
     let says = json!({ "complianceStatus": "REJECT", "complianceRemarks": "APPLICANT -> SANCTIONS HIT" });
     house.nium_says(&id, says).await;
     let case = house.until(&id, "finally_rejected").await;
-    assert_eq!(
-        (case["reason"].as_str(), case["correction"].clone()),
-        (Some("remark_is_final"), json!(null))
-    );
+    assert_eq!((case["reason"].as_str(), case["correction"].clone()), (Some("remark_is_final"), json!(null)));
     house.heard(&id, "customer.finally_rejected").await;
     assert_eq!(house.events(&id), ["rejected", "finally_rejected"]);
     house.close().await;
@@ -442,20 +355,10 @@ async fn the_rules_name_the_fields_to_correct() {
     let house = House::start().await;
     let id = house.onboard("Ana").await;
     let remark = "POI does not match the declared name";
-    house
-        .nium_says(
-            &id,
-            json!({ "complianceStatus": "REJECT", "complianceRemarks": remark }),
-        )
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT", "complianceRemarks": remark })).await;
     let case = house.until(&id, "awaiting_correction").await;
     assert_eq!(case["correction"]["class"], "fixable");
-    assert!(
-        case["correction"]["fields"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("firstName"))
-    );
+    assert!(case["correction"]["fields"].as_array().unwrap().contains(&json!("firstName")));
     house.close().await;
 }
 
@@ -466,22 +369,9 @@ async fn a_deadline_that_passes_ends_the_offer() {
     house.advance(Duration::from_hours(25));
     let case = house.until(&id, "finally_rejected").await;
     assert_eq!(case["reason"], "deadline_passed");
-    assert_eq!(
-        house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0,
-        409
-    );
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 409);
     let decision = json!({ "decision": "offer" });
-    assert_eq!(
-        house
-            .ask(
-                Method::POST,
-                &format!("/v1/customers/{id}/decision"),
-                Some(decision)
-            )
-            .await
-            .0,
-        202
-    );
+    assert_eq!(house.ask(Method::POST, &format!("/v1/customers/{id}/decision"), Some(decision)).await.0, 202);
     house.until(&id, "awaiting_correction").await;
     house.close().await;
 }
@@ -490,9 +380,7 @@ async fn a_deadline_that_passes_ends_the_offer() {
 async fn a_customer_nium_does_not_know_leaves_only_the_callback() {
     let house = House::start().await;
     let id = "0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
-    house
-        .nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": id }))
-        .await;
+    house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": id })).await;
     let evidence = format!("/v1/callbacks?customerHashId={id}");
     house
         .eventually("the callback is on file", async || {
@@ -502,12 +390,7 @@ async fn a_customer_nium_does_not_know_leaves_only_the_callback() {
     let asked = |entry: &serde_json::Value| entry["endpoint"] == "details" && entry["status"] == 404;
     house
         .eventually("Nium was asked", async || {
-            serde_json::to_value(house.sim.journal())
-                .unwrap()
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(asked)
+            serde_json::to_value(house.sim.journal()).unwrap().as_array().unwrap().iter().any(asked)
         })
         .await;
     assert_eq!(house.get(&format!("/v1/customers/{id}")).await.0, 404);
@@ -521,19 +404,13 @@ async fn a_redelivery_is_one_callback_with_a_count() {
     house
         .fault(json!({ "endpoint": "callback", "customerHashId": id, "kind": "duplicate", "copies": 2 }))
         .await;
-    house
-        .nium_says(&id, json!({ "complianceStatus": "REJECT" }))
-        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
     house.until(&id, "awaiting_correction").await;
     let evidence = format!("/v1/callbacks?customerHashId={id}");
     house
         .eventually("all deliveries are counted", async || {
             let (_, callbacks) = house.get(&evidence).await;
-            callbacks["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|callback| callback["deliveries"] == 3)
+            callbacks["items"].as_array().unwrap().iter().any(|callback| callback["deliveries"] == 3)
         })
         .await;
     house.heard(&id, "customer.correction_requested").await;

@@ -12,6 +12,7 @@ mod callback;
 mod config;
 mod house;
 mod journeys;
+mod laws;
 mod listener;
 mod restart;
 mod serve;

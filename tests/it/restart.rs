@@ -63,13 +63,7 @@ impl Ground {
         ] {
             env.insert(format!("REINSTATE__{key}"), value);
         }
-        Self {
-            http: client(),
-            sim,
-            ear,
-            admin,
-            env,
-        }
+        Self { http: client(), sim, ear, admin, env }
     }
 
     fn start(&self) -> Child {
@@ -90,10 +84,8 @@ impl Ground {
         key: Option<&str>,
         body: Option<&Value>,
     ) -> Option<(u16, Value)> {
-        let mut request = self
-            .http
-            .request(method, format!("http://{}{path}", self.admin))
-            .bearer_auth(TOKEN);
+        let mut request =
+            self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(TOKEN);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -118,9 +110,7 @@ impl Ground {
     }
 
     async fn state(&self, id: &str) -> Option<String> {
-        let (_, case) = self
-            .api(Method::GET, &format!("/v1/customers/{id}"), None, None)
-            .await?;
+        let (_, case) = self.api(Method::GET, &format!("/v1/customers/{id}"), None, None).await?;
         case["state"].as_str().map(str::to_owned)
     }
 
@@ -128,53 +118,23 @@ impl Ground {
     async fn journey(&self, number: usize) -> String {
         let name = format!("Ana{number}");
         let path = format!("{}/api/v4/client/{CLIENT}/customer", self.sim.base_url());
-        let answer = self
-            .http
-            .post(path)
-            .header("x-api-key", API_KEY)
-            .json(&application(&name))
-            .send()
-            .await
-            .unwrap();
-        let id = answer.json::<Value>().await.unwrap()["customerHashId"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let answer =
+            self.http.post(path).header("x-api-key", API_KEY).json(&application(&name)).send().await.unwrap();
+        let id = answer.json::<Value>().await.unwrap()["customerHashId"].as_str().unwrap().to_owned();
         let path = format!("/v1/customers/{id}/application");
-        self.insist(Method::PUT, &path, "application", &application(&name), 200)
-            .await;
+        self.insist(Method::PUT, &path, "application", &application(&name), 200).await;
         let transition = format!("{}/__sim/customers/{id}/transition", self.sim.base_url());
-        self.http
-            .post(transition)
-            .json(&json!({ "complianceStatus": "REJECT" }))
-            .send()
-            .await
-            .unwrap();
+        self.http.post(transition).json(&json!({ "complianceStatus": "REJECT" })).send().await.unwrap();
         // A callback that met a dead service is lost; Nium does not call again. An operator would find it by the sweep;
         // here somebody at Nium calls once more.
-        while self
-            .state(&id)
-            .await
-            .is_none_or(|state| state != "awaiting_correction")
-        {
+        while self.state(&id).await.is_none_or(|state| state != "awaiting_correction") {
             let callback = format!("{}/__sim/callbacks", self.sim.base_url());
-            self.http
-                .post(callback)
-                .json(&json!({ "customerHashId": id }))
-                .send()
-                .await
-                .unwrap();
+            self.http.post(callback).json(&json!({ "customerHashId": id })).send().await.unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let correction = json!({ "fields": { "firstName": format!("{name} Maria") } });
-        self.insist(
-            Method::POST,
-            &format!("/v1/customers/{id}/corrections"),
-            "correction",
-            &correction,
-            202,
-        )
-        .await;
+        self.insist(Method::POST, &format!("/v1/customers/{id}/corrections"), "correction", &correction, 202)
+            .await;
         while self.state(&id).await.is_none_or(|state| state != "reinstated") {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -216,9 +176,8 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
             ids.insert(done.unwrap());
         }
     }
-    let rest = tokio::time::timeout(PATIENCE, journeys.join_all())
-        .await
-        .expect("everybody comes back in time");
+    let rest =
+        tokio::time::timeout(PATIENCE, journeys.join_all()).await.expect("everybody comes back in time");
     ids.extend(rest);
     let journal = serde_json::to_value(ground.sim.journal()).unwrap();
     for id in &ids {
@@ -245,16 +204,9 @@ async fn every_acknowledged_callback_is_on_file(ground: &Ground, journal: &Value
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/callbacks?limit=200{cursor}");
-        let (_, page) = ground
-            .api(Method::GET, &path, None, None)
-            .await
-            .expect("the service answers");
+        let (_, page) = ground.api(Method::GET, &path, None, None).await.expect("the service answers");
         let items = page["items"].as_array().unwrap();
-        on_file.extend(
-            items
-                .iter()
-                .filter_map(|item| item["requestId"].as_str().map(str::to_owned)),
-        );
+        on_file.extend(items.iter().filter_map(|item| item["requestId"].as_str().map(str::to_owned)));
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
@@ -280,10 +232,7 @@ async fn every_event_was_told_once(ground: &Ground, ids: &BTreeSet<String>, seed
             .collect()
     };
     let begun = std::time::Instant::now();
-    while !ids
-        .iter()
-        .all(|id| !told_ids(id, "customer.reinstated").is_empty())
-    {
+    while !ids.iter().all(|id| !told_ids(id, "customer.reinstated").is_empty()) {
         assert!(begun.elapsed() < PATIENCE, "seed {seed}: not everybody was told");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -292,10 +241,7 @@ async fn every_event_was_told_once(ground: &Ground, ids: &BTreeSet<String>, seed
             let told = told_ids(id, event);
             // A submission that was found out by a look may reach its end without the step in between.
             let least = usize::from(event != "customer.submitted");
-            assert!(
-                (least..=1).contains(&told.len()),
-                "seed {seed}: {event} of {id} was told as {told:?}"
-            );
+            assert!((least..=1).contains(&told.len()), "seed {seed}: {event} of {id} was told as {told:?}");
         }
     }
 }

@@ -10,20 +10,12 @@ use crate::house::{TOKEN, client, environment, listener};
 
 fn reinstate(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reinstate"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.args(args).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
 async fn output(mut command: Command) -> (i32, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().await.unwrap();
+    let Output { status, stdout, stderr } = command.output().await.unwrap();
     let text = [stdout, stderr].concat();
     (status.code().unwrap(), String::from_utf8(text).unwrap())
 }
@@ -41,31 +33,14 @@ async fn serve(extra: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (_, nobody) = listener();
     let [public, admin] = [listener().1, listener().1];
-    let mut env = environment(
-        &format!("http://{nobody}"),
-        nobody,
-        &folder.path().join("data/deep/reinstate.db"),
-    );
+    let mut env =
+        environment(&format!("http://{nobody}"), nobody, &folder.path().join("data/deep/reinstate.db"));
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
     env.insert("REINSTATE__ADMIN__LISTEN".to_owned(), admin.to_string());
-    env.extend(
-        extra
-            .iter()
-            .map(|(key, value)| (format!("REINSTATE__{key}"), (*value).to_owned())),
-    );
+    env.extend(extra.iter().map(|(key, value)| (format!("REINSTATE__{key}"), (*value).to_owned())));
     let env: Vec<(String, String)> = env.into_iter().collect();
-    let child = reinstate(folder.path(), &["serve"])
-        .envs(env.clone())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let running = Running {
-        folder,
-        child,
-        public: public.to_string(),
-        admin: admin.to_string(),
-        env,
-    };
+    let child = reinstate(folder.path(), &["serve"]).envs(env.clone()).stderr(Stdio::null()).spawn().unwrap();
+    let running = Running { folder, child, public: public.to_string(), admin: admin.to_string(), env };
     let http = client();
     for _ in 0..500 {
         if http
@@ -83,13 +58,7 @@ async fn serve(extra: &[(&str, &str)]) -> Running {
 
 fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,22 +67,13 @@ async fn a_service_that_cannot_do_its_job_says_everything_that_is_missing() {
     for command in ["serve", "check-config"] {
         let (code, text) = output(reinstate(folder.path(), &[command])).await;
         assert_eq!(code, 64, "{text}");
-        for key in [
-            "nium.client_hash_id",
-            "nium.api_key",
-            "nium.region",
-            "privacy.master_keys",
-        ] {
+        for key in ["nium.client_hash_id", "nium.api_key", "privacy.master_keys"] {
             assert!(text.contains(key), "{key}\n{text}");
         }
     }
     assert_eq!(output(reinstate(folder.path(), &["serv"])).await.0, 64);
     assert_eq!(output(reinstate(folder.path(), &["--help"])).await.0, 0);
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "nothing was written"
-    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,38 +81,18 @@ async fn sigterm_ends_it_well_and_what_was_acknowledged_is_there_after_the_next_
     let mut running = serve(&[]).await;
     let http = client();
     let id = "0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
-    let callback = format!(
-        "http://{}/callback/compliance?customerHashId={id}",
-        running.public
-    );
-    let answer = http
-        .post(&callback)
-        .header("x-request-id", "a-b-c")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), answer.content_length()),
-        (200, Some(0))
-    );
-    let healthy = reinstate(running.folder.path(), &["healthcheck"])
-        .envs(running.env.clone())
-        .status()
-        .await
-        .unwrap();
+    let callback = format!("http://{}/callback/compliance?customerHashId={id}", running.public);
+    let answer = http.post(&callback).header("x-request-id", "a-b-c").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.content_length()), (200, Some(0)));
+    let healthy =
+        reinstate(running.folder.path(), &["healthcheck"]).envs(running.env.clone()).status().await.unwrap();
     assert!(healthy.success());
 
     signal(&running.child, "TERM");
-    let status = tokio::time::timeout(Duration::from_secs(20), running.child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(20), running.child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
-    let sick = reinstate(running.folder.path(), &["healthcheck"])
-        .envs(running.env.clone())
-        .status()
-        .await
-        .unwrap();
+    let sick =
+        reinstate(running.folder.path(), &["healthcheck"]).envs(running.env.clone()).status().await.unwrap();
     assert_eq!(sick.code(), Some(1));
 
     running.child = reinstate(running.folder.path(), &["serve"])
@@ -188,19 +128,12 @@ async fn while_it_drains_readiness_is_off_and_intake_is_open() {
     assert_eq!(http.get(&ready).send().await.unwrap().status(), 503);
     let callback = "callback/compliance?customerHashId=0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
     assert_eq!(
-        http.post(format!("http://{}/{callback}", running.public))
-            .send()
-            .await
-            .unwrap()
-            .status(),
+        http.post(format!("http://{}/{callback}", running.public)).send().await.unwrap().status(),
         200
     );
     // A second signal ends the waiting.
     signal(&running.child, "TERM");
-    let status = tokio::time::timeout(Duration::from_secs(20), running.child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(20), running.child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
 }
 
@@ -225,30 +158,16 @@ async fn tokens_are_made_listed_and_revoked_beside_a_running_service() {
         let mut command = reinstate(running.folder.path(), args);
         command.env(
             "REINSTATE__STORE__URL",
-            &running
-                .env
-                .iter()
-                .find(|(name, _)| name.ends_with("STORE__URL"))
-                .unwrap()
-                .1,
+            &running.env.iter().find(|(name, _)| name.ends_with("STORE__URL")).unwrap().1,
         );
         let Output { status, stdout, .. } = command.output().await.unwrap();
-        (
-            status.code().unwrap(),
-            String::from_utf8(stdout).unwrap().trim().to_owned(),
-        )
+        (status.code().unwrap(), String::from_utf8(stdout).unwrap().trim().to_owned())
     };
     let (_, token) = token_command(&["token", "create", "--role", "viewer", "--name", "a reader"]).await;
     let http = client();
     let status = async || {
         let list = format!("http://{}/v1/customers", running.admin);
-        http.get(list)
-            .bearer_auth(&token)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        http.get(list).bearer_auth(&token).send().await.unwrap().status().as_u16()
     };
     assert_eq!(status().await, 200);
     let (_, listed) = token_command(&["token", "list"]).await;

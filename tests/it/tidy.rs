@@ -16,15 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault", &["domain", "clock", "secret"]),
     ("store", &["domain", "clock"]),
     ("metrics", &["domain"]),
-    (
-        "worker",
-        &["domain", "flow", "nium", "store", "vault", "metrics", "clock"],
-    ),
+    ("worker", &["domain", "flow", "nium", "store", "vault", "metrics", "clock"]),
     ("ops", &["domain", "nium", "store", "vault", "metrics", "clock"]),
-    (
-        "http",
-        &["domain", "ops", "store", "vault", "metrics", "clock", "secret"],
-    ),
+    ("http", &["domain", "ops", "store", "vault", "metrics", "clock", "secret"]),
     ("config", &["domain", "secret"]),
     (
         "app",
@@ -81,10 +75,7 @@ fn module_of(path: &Path) -> String {
 /// The text without its tests and comments.
 fn production(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// Every top-level module that a text names, with `use` groups opened.
@@ -112,11 +103,7 @@ fn named(text: &str) -> BTreeSet<String> {
                 }
             }
         } else {
-            names.insert(
-                rest.chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect(),
-            );
+            names.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
     }
     names
@@ -131,9 +118,8 @@ fn graph() -> BTreeMap<String, BTreeSet<String>> {
         if path.ends_with("tests.rs") || ["lib", "main"].contains(&module.as_str()) {
             continue;
         }
-        let used = named(&production(text))
-            .into_iter()
-            .filter(|name| modules.contains(name) && *name != module);
+        let used =
+            named(&production(text)).into_iter().filter(|name| modules.contains(name) && *name != module);
         graph.entry(module.clone()).or_default().extend(used);
     }
     graph
@@ -145,15 +131,9 @@ fn arrows_go_down_only() {
         if module == TOP {
             continue;
         }
-        let allowed = ARROWS
-            .iter()
-            .find(|(name, _)| *name == module)
-            .map_or(&[][..], |(_, allowed)| allowed);
+        let allowed = ARROWS.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, allowed)| allowed);
         for name in used {
-            assert!(
-                allowed.contains(&name.as_str()),
-                "{module} names {name}, which it may not know"
-            );
+            assert!(allowed.contains(&name.as_str()), "{module} names {name}, which it may not know");
         }
     }
 }
@@ -187,19 +167,13 @@ fn the_reader_of_arrows_reads_groups() {
 
 #[test]
 fn files_and_functions_can_be_read_at_a_glance() {
-    for (path, text) in files("src", "rs")
-        .into_iter()
-        .chain(files("tests", "rs"))
-        .chain(files("benches", "rs"))
+    for (path, text) in
+        files("src", "rs").into_iter().chain(files("tests", "rs")).chain(files("benches", "rs"))
     {
         let lines = text.lines().count();
         assert!(lines <= FILE_LINES_MAX, "{} has {lines} lines", path.display());
         for (name, lines) in functions(&text) {
-            assert!(
-                lines <= FUNCTION_LINES_MAX,
-                "{}: fn {name} has {lines} lines",
-                path.display()
-            );
+            assert!(lines <= FUNCTION_LINES_MAX, "{}: fn {name} has {lines} lines", path.display());
         }
     }
 }
@@ -222,10 +196,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         }
         let end = format!("{}}}", " ".repeat(indent));
         if let Some(length) = lines[start..].iter().position(|line| *line == end) {
-            let name = after
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let name = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             found.push((name, length + 1));
         }
     }
@@ -248,21 +219,14 @@ fn banned_words_stay_out() {
     }
     for name in ["utils", "common", "types", "helpers", "core"] {
         let twin = |ending: &str| root().join(format!("src/{name}{ending}")).exists();
-        assert!(
-            !twin("") && !twin(".rs"),
-            "src/{name} would be a drawer for everything"
-        );
+        assert!(!twin("") && !twin(".rs"), "src/{name} would be a drawer for everything");
     }
 }
 
 #[test]
 fn sql_of_both_tells_what_it_is_for() {
     for (path, text) in files("src/store/migrations", "sql") {
-        assert!(
-            text.starts_with("-- "),
-            "{} begins with what it is for",
-            path.display()
-        );
+        assert!(text.starts_with("-- "), "{} begins with what it is for", path.display());
         assert!(
             text.matches("STRICT").count() >= text.matches("CREATE TABLE").count(),
             "{}: every table is STRICT",
@@ -274,16 +238,10 @@ fn sql_of_both_tells_what_it_is_for() {
 #[test]
 fn every_command_of_the_readme_exists() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let help = std::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
-        .arg("--help")
-        .output()
-        .unwrap();
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_reinstate")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let mut seen = 0;
-    for line in readme
-        .lines()
-        .filter(|line| line.trim_start().starts_with("reinstate "))
-    {
+    for line in readme.lines().filter(|line| line.trim_start().starts_with("reinstate ")) {
         let command = line.split_whitespace().nth(1).unwrap();
         assert!(
             help.contains(&format!("\n  {command}")),
@@ -306,10 +264,7 @@ fn every_command_of_the_readme_exists() {
 
 #[test]
 fn every_metric_that_is_named_somewhere_exists() {
-    let registered: String = files("src/metrics", "rs")
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
+    let registered: String = files("src/metrics", "rs").into_iter().map(|(_, text)| text).collect();
     let mut named: Vec<(String, String)> = Vec::new();
     for file in ["README.md", "config/reinstate.toml"] {
         let text = fs::read_to_string(root().join(file)).unwrap();
@@ -321,14 +276,9 @@ fn every_metric_that_is_named_somewhere_exists() {
     }
     assert!(!named.is_empty());
     for (file, metric) in named {
-        let bare = metric
-            .trim_start_matches("reinstate_")
-            .trim_end_matches("_total")
-            .trim_end_matches("_seconds");
-        assert!(
-            registered.contains(&format!("\"{bare}\"")),
-            "{file} names {metric}, which nobody registers"
-        );
+        let bare =
+            metric.trim_start_matches("reinstate_").trim_end_matches("_total").trim_end_matches("_seconds");
+        assert!(registered.contains(&format!("\"{bare}\"")), "{file} names {metric}, which nobody registers");
     }
 }
 
@@ -339,20 +289,11 @@ fn the_code_map_names_what_is_there() {
     for (path, _) in files("src", "rs") {
         let module = module_of(&path);
         if !["lib", "main"].contains(&module.as_str()) {
-            assert!(
-                map.contains(&format!("pub mod {module};")),
-                "{module} is missing in lib.rs"
-            );
-            assert!(
-                map.contains(&format!("`{module}`")),
-                "{module} is not on the code map"
-            );
+            assert!(map.contains(&format!("pub mod {module};")), "{module} is missing in lib.rs");
+            assert!(map.contains(&format!("`{module}`")), "{module} is not on the code map");
         }
     }
-    for word in map
-        .split('`')
-        .filter(|word| word.starts_with("tests/") || word.starts_with("src/"))
-    {
+    for word in map.split('`').filter(|word| word.starts_with("tests/") || word.starts_with("src/")) {
         assert!(
             root().join(word.split("::").next().unwrap()).exists(),
             "the code map names {word}, which is not there"

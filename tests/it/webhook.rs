@@ -8,12 +8,7 @@ use serde_json::{Value, json};
 use crate::callback::{BODY_BYTES_MAX, CLIENT, Door, ID, Options, problem, start};
 
 async fn webhook(door: &Door, body: &Value) -> Response {
-    door.post(
-        "/webhook",
-        &[("content-type", "application/json")],
-        body.to_string(),
-    )
-    .await
+    door.post("/webhook", &[("content-type", "application/json")], body.to_string()).await
 }
 
 #[tokio::test]
@@ -51,10 +46,7 @@ async fn any_other_webhook_is_recorded_and_makes_nobody_due() {
     for (body, template) in [
         (json!({}), None),
         (json!({"clientHashId": CLIENT, "customerHashId": ID}), None),
-        (
-            json!({"template": "CARD_PAYMENT", "customerHashId": "not an id"}),
-            Some("CARD_PAYMENT"),
-        ),
+        (json!({"template": "CARD_PAYMENT", "customerHashId": "not an id"}), Some("CARD_PAYMENT")),
         (json!({"template": "Ann Example"}), Some("other")),
         (json!({"template": "T".repeat(65)}), Some("other")),
         (json!({"template": 17}), Some("other")),
@@ -70,10 +62,7 @@ async fn any_other_webhook_is_recorded_and_makes_nobody_due() {
 async fn a_webhook_that_is_not_for_us_or_not_json_is_refused() {
     let door = start(Options::default());
     let foreign = json!({"clientHashId": ID, "customerHashId": ID, "template": "CUSTOMER_STATUS_WEBHOOK"});
-    assert_eq!(
-        problem(webhook(&door, &foreign).await, 403).await,
-        "foreign_client"
-    );
+    assert_eq!(problem(webhook(&door, &foreign).await, 403).await, "foreign_client");
     for body in ["", "not json", "[]", "{", "{}{}"] {
         let answer = door.post("/webhook", &[], body).await;
         assert_eq!(problem(answer, 400).await, "body_not_json", "{body}");
@@ -97,13 +86,6 @@ async fn a_hostile_webhook_is_harmless() {
     let twice = format!(
         r#"{{"clientHashId":"{CLIENT}","clientHashId":"{ID}","template":"CUSTOMER_STATUS_WEBHOOK","customerHashId":"{ID}"}}"#
     );
-    assert_eq!(
-        problem(door.post("/webhook", &[], twice).await, 400).await,
-        "body_not_json"
-    );
-    assert!(
-        door.recorded()
-            .iter()
-            .all(|nudge| !nudge.looks && nudge.customer.is_none())
-    );
+    assert_eq!(problem(door.post("/webhook", &[], twice).await, 400).await, "body_not_json");
+    assert!(door.recorded().iter().all(|nudge| !nudge.looks && nudge.customer.is_none()));
 }

@@ -42,16 +42,10 @@ async fn tell(args: &Args) -> anyhow::Result<u8> {
     let printer = Printer::new();
     printer.chapter("A rejected customer comes back");
     let mut world = World::start().await?;
+    printer.say(Voice::Demo, &format!("the pretend Nium listens on {}", world.nium));
     printer.say(
         Voice::Demo,
-        &format!("the pretend Nium listens on {}", world.nium),
-    );
-    printer.say(
-        Voice::Demo,
-        &format!(
-            "reinstate serves: callbacks on http://{}, API on http://{}",
-            world.public, world.admin
-        ),
+        &format!("reinstate serves: callbacks on http://{}, API on http://{}", world.public, world.admin),
     );
     let told = story(&printer, &mut world).await;
     if let Err(error) = told {
@@ -64,10 +58,7 @@ async fn tell(args: &Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     printer.chapter("The story ended well. Everything keeps running until you press Ctrl-C:");
-    println!(
-        "  the service      http://{}/readyz, http://{}/metrics",
-        world.public, world.admin
-    );
+    println!("  the service      http://{}/readyz, http://{}/metrics", world.public, world.admin);
     println!(
         "  its API          curl -H 'Authorization: Bearer {}' http://{}/v1/customers",
         world.token, world.admin
@@ -93,16 +84,10 @@ async fn ana(printer: &Printer, world: &World) -> anyhow::Result<()> {
             "identificationDocExpiry": "2031-05-04",
             "identificationDocument": [{ "fileName": "passport-2.png", "fileType": "image/png", "document": PNG }] }],
     });
-    let (status, preview) = world
-        .api(Method::POST, &format!("{path}/preview"), Some(&correction))
-        .await?;
+    let (status, preview) = world.api(Method::POST, &format!("{path}/preview"), Some(&correction)).await?;
     ensure!(status == 200, "the preview was refused: {status} {preview}");
     let difference = preview.pointer("/difference").and_then(Value::as_array);
-    let fields: Vec<&str> = difference
-        .into_iter()
-        .flatten()
-        .filter_map(|one| text(one, "/field"))
-        .collect();
+    let fields: Vec<&str> = difference.into_iter().flatten().filter_map(|one| text(one, "/field")).collect();
     printer.say(Voice::Customer, &format!("corrects: {}", fields.join(", ")));
     correct(printer, world, &path, &correction).await?;
     world.state(&id, "reinstated").await?;
@@ -116,10 +101,8 @@ async fn rejected(printer: &Printer, world: &World, name: &str, email: &str) -> 
     let remarks =
         json!({ "complianceStatus": "REJECT", "complianceRemarks": "POI does not match the declared name" });
     world.nium_decides(&id, &remarks).await?;
-    printer.say(
-        Voice::Nium,
-        "rejects: complianceStatus REJECT, status Failed, and calls the callback URL once",
-    );
+    printer
+        .say(Voice::Nium, "rejects: complianceStatus REJECT, status Failed, and calls the callback URL once");
     // The onboarding made a callback too; the last one is the rejection's.
     world
         .sink
@@ -128,38 +111,16 @@ async fn rejected(printer: &Printer, world: &World, name: &str, email: &str) -> 
         .context("the backend was not told of the rejection")?;
     let is_callback = |entry: &Value| text(entry, "/kind") == Some("callback");
     let journal = world.journal(&id).await?;
-    let callback = journal
-        .iter()
-        .rev()
-        .find(|entry| is_callback(entry))
-        .context("Nium sent no callback")?;
-    let number = |pointer: &str| {
-        callback
-            .pointer(pointer)
-            .and_then(Value::as_f64)
-            .unwrap_or_default()
-    };
-    ensure!(
-        (number("/status") - 200.0).abs() < 0.5,
-        "the callback was answered {}",
-        number("/status")
-    );
+    let callback = journal.iter().rev().find(|entry| is_callback(entry)).context("Nium sent no callback")?;
+    let number = |pointer: &str| callback.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
+    ensure!((number("/status") - 200.0).abs() < 0.5, "the callback was answered {}", number("/status"));
     let micros = number("/tookMicros");
     printer.say(
         Voice::Reinstate,
-        &format!(
-            "answers 200 after {:.2} ms; the nudge is on disk",
-            micros / 1_000.0
-        ),
+        &format!("answers 200 after {:.2} ms; the nudge is on disk", micros / 1_000.0),
     );
-    printer.say(
-        Voice::Reinstate,
-        "asks Customer Details V2 what happened, and decides",
-    );
-    let offer = world
-        .sink
-        .hear(&id, "customer.correction_requested", PATIENCE)
-        .await;
+    printer.say(Voice::Reinstate, "asks Customer Details V2 what happened, and decides");
+    let offer = world.sink.hear(&id, "customer.correction_requested", PATIENCE).await;
     let offer = offer.context("the backend was not told of the offer")?;
     ensure!(offer.genuine, "the webhook's signature is wrong");
     printer.say(
@@ -167,10 +128,7 @@ async fn rejected(printer: &Printer, world: &World, name: &str, email: &str) -> 
         "hears customer.rejected and customer.correction_requested; the signature is right:",
     );
     println!("{}", indented(&offer.body));
-    printer.say(
-        Voice::Backend,
-        "tells the customer that KYC failed, and offers reinstatement",
-    );
+    printer.say(Voice::Backend, "tells the customer that KYC failed, and offers reinstatement");
     world.state(&id, "awaiting_correction").await?;
     Ok(id)
 }
@@ -178,10 +136,7 @@ async fn rejected(printer: &Printer, world: &World, name: &str, email: &str) -> 
 async fn correct(printer: &Printer, world: &World, path: &str, correction: &Value) -> anyhow::Result<String> {
     let (status, answer) = world.api(Method::POST, path, Some(correction)).await?;
     ensure!(status == 202, "the correction was refused: {status} {answer}");
-    printer.say(
-        Voice::Backend,
-        "hands in the correction: 202; the submission is stored before it is sent",
-    );
+    printer.say(Voice::Backend, "hands in the correction: 202; the submission is stored before it is sent");
     Ok(text(&answer, "/effectId").unwrap_or_default().to_owned())
 }
 
@@ -198,23 +153,14 @@ async fn finish(printer: &Printer, world: &World, id: &str) -> anyhow::Result<()
         .context("the backend was not told of the reinstatement")?;
     printer.say(Voice::Backend, "hears customer.reinstated: COMPLETED and Clear");
     let taken = world.journal(id).await?;
-    let taken = taken
-        .iter()
-        .filter(|entry| is_reinitiation(entry) && flag(entry, "/applied"))
-        .count();
+    let taken = taken.iter().filter(|entry| is_reinitiation(entry) && flag(entry, "/applied")).count();
     ensure!(taken == 1, "Nium took {taken} submissions instead of one");
     printer.checked("Nium took exactly one submission");
     let told = world.sink.all();
-    let mut ids: Vec<&str> = told
-        .iter()
-        .filter(|told| told.customer == id)
-        .map(|told| told.id.as_str())
-        .collect();
+    let mut ids: Vec<&str> =
+        told.iter().filter(|told| told.customer == id).map(|told| told.id.as_str()).collect();
     let messages = ids.len();
-    ensure!(
-        told.iter().all(|told| told.genuine),
-        "a webhook's signature is wrong"
-    );
+    ensure!(told.iter().all(|told| told.genuine), "a webhook's signature is wrong");
     ids.sort_unstable();
     ids.dedup();
     printer.checked(&format!(
@@ -222,16 +168,9 @@ async fn finish(printer: &Printer, world: &World, id: &str) -> anyhow::Result<()
         ids.len(),
         messages
     ));
-    let (_, timeline) = world
-        .api(Method::GET, &format!("/v1/customers/{id}/timeline"), None)
-        .await?;
+    let (_, timeline) = world.api(Method::GET, &format!("/v1/customers/{id}/timeline"), None).await?;
     println!("     its timeline:");
-    for line in timeline
-        .pointer("/items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for line in timeline.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
         println!("       {}", timeline_line(line));
     }
     Ok(())
@@ -242,34 +181,17 @@ async fn bo(printer: &Printer, world: &mut World) -> anyhow::Result<()> {
     let id = rejected(printer, world, "Bo", "bo@example.test").await?;
     let fault = json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "wait", "name": "bo" });
     let (status, answer) = world.nium(Method::POST, "/__sim/faults", Some(&fault)).await?;
-    ensure!(
-        status < 300,
-        "the pretend Nium refused the fault: {status} {answer}"
-    );
+    ensure!(status < 300, "the pretend Nium refused the fault: {status} {answer}");
     let correction = json!({ "fields": { "firstName": "Bo Erik" } });
-    correct(
-        printer,
-        world,
-        &format!("/v1/customers/{id}/corrections"),
-        &correction,
-    )
-    .await?;
+    correct(printer, world, &format!("/v1/customers/{id}/corrections"), &correction).await?;
     world.journal_shows(&id, is_reinitiation).await?;
-    printer.say(
-        Voice::Nium,
-        "has taken the submission, and its answer is still on the way …",
-    );
+    printer.say(Voice::Nium, "has taken the submission, and its answer is still on the way …");
     let process = world.kill_service().await?;
     printer.say(Voice::Demo, &format!("kill -9 {process}"));
     world.nium(Method::POST, "/__sim/release/bo", None).await?;
     let took = world.start_service().await?;
-    printer.say(
-        Voice::Demo,
-        &format!(
-            "the service is started again, and ready after {} ms",
-            took.as_millis()
-        ),
-    );
+    printer
+        .say(Voice::Demo, &format!("the service is started again, and ready after {} ms", took.as_millis()));
     printer.say(
         Voice::Reinstate,
         "finds a submission that was being sent: it does not send again, it looks first",
@@ -296,10 +218,7 @@ fn application(name: &str, email: &str) -> Value {
 
 fn indented(body: &Value) -> String {
     let text = serde_json::to_string_pretty(body).unwrap_or_default();
-    text.lines()
-        .map(|line| format!("                            {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().map(|line| format!("                            {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn is_reinitiation(entry: &Value) -> bool {
@@ -307,25 +226,16 @@ fn is_reinitiation(entry: &Value) -> bool {
 }
 
 fn flag(value: &Value, pointer: &str) -> bool {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_bool)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_bool).unwrap_or_default()
 }
 
 fn timeline_line(line: &Value) -> String {
     let word = |pointer: &str| text(line, pointer).unwrap_or_default();
-    let at = word("/at")
-        .parse::<jiff::Timestamp>()
-        .map(|at| at.strftime("%H:%M:%S%.3f").to_string());
+    let at = word("/at").parse::<jiff::Timestamp>().map(|at| at.strftime("%H:%M:%S%.3f").to_string());
     let (at, what) = (at.unwrap_or_default(), word("/what"));
     let part = |pointer: &str| line.pointer(pointer).map(ToString::to_string).unwrap_or_default();
     let rest = match what {
-        "nudged" => format!(
-            "by {} ({} deliveries)",
-            word("/detail/source"),
-            part("/detail/deliveries")
-        ),
+        "nudged" => format!("by {} ({} deliveries)", word("/detail/source"), part("/detail/deliveries")),
         "decided" => format!("{}: {}", word("/detail/to"), word("/detail/because")),
         "told" => word("/detail/event").to_owned(),
         "correction_handed_in" => part("/detail/fields"),

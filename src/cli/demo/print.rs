@@ -50,10 +50,7 @@ impl Printer {
     /// A printer whose clock starts now. Colours only for a terminal that has not asked for none.
     pub(super) fn new() -> Self {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self {
-            begun: Instant::now(),
-            colours,
-        }
+        Self { begun: Instant::now(), colours }
     }
 
     /// A chapter.
@@ -82,10 +79,6 @@ impl Printer {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colours {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }

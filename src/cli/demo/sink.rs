@@ -39,17 +39,12 @@ pub(super) struct Sink {
 impl Sink {
     /// A receiver that expects signatures made with `secret`.
     pub(super) fn new(secret: &[u8]) -> Self {
-        Self {
-            secret: secret.into(),
-            told: Arc::new(watch::Sender::new(Vec::new())),
-        }
+        Self { secret: secret.into(), told: Arc::new(watch::Sender::new(Vec::new())) }
     }
 
     /// What it serves.
     pub(super) fn router(&self) -> Router {
-        Router::new()
-            .route("/webhook", post(receive))
-            .with_state(self.clone())
+        Router::new().route("/webhook", post(receive)).with_state(self.clone())
     }
 
     /// Everything received so far.
@@ -69,44 +64,21 @@ impl Sink {
 }
 
 async fn receive(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let header = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (id, timestamp, signatures) = (
-        header("webhook-id"),
-        header("webhook-timestamp"),
-        header("webhook-signature"),
-    );
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (id, timestamp, signatures) =
+        (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
     let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", &body].concat();
     let key = hmac::Key::new(hmac::HMAC_SHA256, &sink.secret);
     let genuine = signatures
         .split(' ')
         .filter_map(|one| one.strip_prefix("v1,"))
-        .any(|one| {
-            STANDARD
-                .decode(one)
-                .is_ok_and(|tag| hmac::verify(&key, &signed, &tag).is_ok())
-        });
+        .any(|one| STANDARD.decode(one).is_ok_and(|tag| hmac::verify(&key, &signed, &tag).is_ok()));
     let Ok(body) = serde_json::from_slice::<Value>(&body) else {
         return StatusCode::BAD_REQUEST;
     };
-    let text = |pointer: &str| {
-        body.pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let told = Told {
-        id,
-        event: text("/type"),
-        customer: text("/data/customerHashId"),
-        body,
-        genuine,
-    };
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let told = Told { id, event: text("/type"), customer: text("/data/customerHashId"), body, genuine };
     sink.told.send_modify(|all| all.push(told));
     StatusCode::NO_CONTENT
 }

@@ -46,13 +46,7 @@ impl World {
         let sink_address = serve_sink(&sink).await?;
         let callback = format!("http://{public}/callback/compliance?customerHashId=%s");
         let sandbox = Command::new(std::env::current_exe()?)
-            .args([
-                "sandbox",
-                "--listen",
-                &nium.to_string(),
-                "--callback-url",
-                &callback,
-            ])
+            .args(["sandbox", "--listen", &nium.to_string(), "--callback-url", &callback])
             .args(["--client-hash-id", CLIENT, "--api-key", API_KEY])
             .stdout(Stdio::null())
             .stderr(log_file(&folder, "sandbox.log")?)
@@ -64,10 +58,7 @@ impl World {
             ("REINSTATE__PUBLIC__DRAIN_SECONDS", "0".to_owned()),
             ("REINSTATE__ADMIN__LISTEN", admin.to_string()),
             ("REINSTATE__ADMIN__BOOTSTRAP_TOKEN", token.clone()),
-            (
-                "REINSTATE__STORE__URL",
-                format!("sqlite:{}", folder.join("reinstate.db").display()),
-            ),
+            ("REINSTATE__STORE__URL", format!("sqlite:{}", folder.join("reinstate.db").display())),
             ("REINSTATE__NIUM__BASE_URL", format!("http://{nium}")),
             ("REINSTATE__NIUM__CLIENT_HASH_ID", CLIENT.to_owned()),
             ("REINSTATE__NIUM__API_KEY", API_KEY.to_owned()),
@@ -75,19 +66,12 @@ impl World {
             ("REINSTATE__NIUM__SETTLE_MS", "1000".to_owned()),
             ("REINSTATE__NIUM__REQUESTS_PER_SECOND", "50".to_owned()),
             ("REINSTATE__NIUM__BURST", "50".to_owned()),
-            (
-                "REINSTATE__NOTIFY__WEBHOOK__URL",
-                format!("http://{sink_address}/webhook"),
-            ),
+            ("REINSTATE__NOTIFY__WEBHOOK__URL", format!("http://{sink_address}/webhook")),
             ("REINSTATE__NOTIFY__WEBHOOK__SECRETS", format!("whsec_{secret}")),
             ("REINSTATE__NOTIFY__WEBHOOK__ALLOW_PRIVATE", "true".to_owned()),
             ("REINSTATE__PRIVACY__MASTER_KEYS", format!("demo:{master_key}")),
         ];
-        let client = Client::builder()
-            .timeout(PATIENCE)
-            .no_proxy()
-            .tls_certs_only([])
-            .build()?;
+        let client = Client::builder().timeout(PATIENCE).no_proxy().tls_certs_only([]).build()?;
         let mut world = Self {
             client,
             sink,
@@ -100,10 +84,7 @@ impl World {
             _sandbox: sandbox,
             service: None,
         };
-        world
-            .wait_for(&format!("http://{nium}/__sim/"))
-            .await
-            .context("the pretend Nium did not start")?;
+        world.wait_for(&format!("http://{nium}/__sim/")).await.context("the pretend Nium did not start")?;
         world.start_service().await?;
         Ok(world)
     }
@@ -164,11 +145,8 @@ impl World {
     }
 
     async fn ask(&self, method: Method, url: &str, body: Option<&Value>) -> anyhow::Result<(u16, Value)> {
-        let mut request = self
-            .client
-            .request(method, url)
-            .bearer_auth(&self.token)
-            .header("x-api-key", API_KEY);
+        let mut request =
+            self.client.request(method, url).bearer_auth(&self.token).header("x-api-key", API_KEY);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -179,44 +157,21 @@ impl World {
 
     /// Onboards a customer at Nium as the app backend would, and puts the application on file with us.
     pub(super) async fn onboard(&self, application: &Value) -> anyhow::Result<String> {
-        let (status, answer) = self
-            .nium(
-                Method::POST,
-                &format!("/api/v4/client/{CLIENT}/customer"),
-                Some(application),
-            )
-            .await?;
-        ensure!(
-            status == 200,
-            "Nium refused the application with {status}: {answer}"
-        );
-        let id = text(&answer, "/customerHashId")
-            .context("Nium gave no customerHashId")?
-            .to_owned();
-        let (status, answer) = self
-            .api(
-                Method::PUT,
-                &format!("/v1/customers/{id}/application"),
-                Some(application),
-            )
-            .await?;
+        let (status, answer) =
+            self.nium(Method::POST, &format!("/api/v4/client/{CLIENT}/customer"), Some(application)).await?;
+        ensure!(status == 200, "Nium refused the application with {status}: {answer}");
+        let id = text(&answer, "/customerHashId").context("Nium gave no customerHashId")?.to_owned();
+        let (status, answer) =
+            self.api(Method::PUT, &format!("/v1/customers/{id}/application"), Some(application)).await?;
         ensure!(status == 200, "the application was not kept: {status} {answer}");
         Ok(id)
     }
 
     /// Lets Nium's compliance decide.
     pub(super) async fn nium_decides(&self, id: &str, decision: &Value) -> anyhow::Result<()> {
-        let (status, answer) = self
-            .nium(
-                Method::POST,
-                &format!("/__sim/customers/{id}/transition"),
-                Some(decision),
-            )
-            .await?;
-        ensure!(
-            status < 300,
-            "the pretend Nium refused the transition: {status} {answer}"
-        );
+        let (status, answer) =
+            self.nium(Method::POST, &format!("/__sim/customers/{id}/transition"), Some(decision)).await?;
+        ensure!(status < 300, "the pretend Nium refused the transition: {status} {answer}");
         Ok(())
     }
 
@@ -224,11 +179,7 @@ impl World {
     pub(super) async fn journal(&self, id: &str) -> anyhow::Result<Vec<Value>> {
         let (_, journal) = self.nium(Method::GET, "/__sim/journal", None).await?;
         let entries = journal.as_array().context("the journal is a list")?;
-        Ok(entries
-            .iter()
-            .filter(|entry| text(entry, "/customerHashId") == Some(id))
-            .cloned()
-            .collect())
+        Ok(entries.iter().filter(|entry| text(entry, "/customerHashId") == Some(id)).cloned().collect())
     }
 
     /// Waits until `is_it` finds what it looks for in the journal of one customer.
@@ -252,9 +203,7 @@ impl World {
         let begun = Instant::now();
         let mut last = Value::Null;
         while begun.elapsed() < PATIENCE {
-            let (status, customer) = self
-                .api(Method::GET, &format!("/v1/customers/{id}"), None)
-                .await?;
+            let (status, customer) = self.api(Method::GET, &format!("/v1/customers/{id}"), None).await?;
             if status == 200 && text(&customer, "/state") == Some(state) {
                 return Ok(customer);
             }
@@ -322,11 +271,7 @@ fn free_ports() -> anyhow::Result<[SocketAddr; 3]> {
 }
 
 fn log_file(folder: &Path, name: &str) -> anyhow::Result<Stdio> {
-    Ok(File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join(name))?
-        .into())
+    Ok(File::options().create(true).append(true).open(folder.join(name))?.into())
 }
 
 fn random(bytes: usize) -> anyhow::Result<String> {

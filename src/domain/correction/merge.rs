@@ -26,9 +26,7 @@ pub struct Difference {
 
 impl fmt::Debug for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Difference")
-            .field("field", &self.field)
-            .finish_non_exhaustive()
+        f.debug_struct("Difference").field("field", &self.field).finish_non_exhaustive()
     }
 }
 
@@ -45,18 +43,13 @@ impl Merged {
     /// The request with every file replaced by its descriptor, to be shown.
     #[must_use]
     pub fn preview(&self) -> Map<String, Value> {
-        self.request
-            .iter()
-            .map(|(name, value)| (name.clone(), shown(name, value)))
-            .collect()
+        self.request.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()
     }
 }
 
 impl fmt::Debug for Merged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Merged")
-            .field("difference", &self.difference)
-            .finish_non_exhaustive()
+        f.debug_struct("Merged").field("difference", &self.difference).finish_non_exhaustive()
     }
 }
 
@@ -82,10 +75,7 @@ pub fn merge(
     }
     if !correction.documents.is_empty() {
         let kept = request.remove(documents::FIELD);
-        request.insert(
-            documents::FIELD.to_owned(),
-            replace_documents(kept, &correction.documents),
-        );
+        request.insert(documents::FIELD.to_owned(), replace_documents(kept, &correction.documents));
     }
     let difference = difference(&base, &request);
     Merged { request, difference }
@@ -94,9 +84,7 @@ pub fn merge(
 /// The application, and over it what Nium has. Nium's record speaks only where it can be sent back: what it leaves blank,
 /// spells in another way than a request does, or has no field for, stays as the application has it.
 fn base(application: Option<&Application>, snapshot_profile: &Map<String, Value>) -> Map<String, Value> {
-    let mut base = application
-        .map(|application| application.as_map().clone())
-        .unwrap_or_default();
+    let mut base = application.map(|application| application.as_map().clone()).unwrap_or_default();
     for (name, value) in snapshot_profile {
         let field = Field::named(name).filter(|field| field.kind != Kind::Documents && !is_silent(value));
         if let Some(Ok(value)) = field.map(|field| field.check(value)) {
@@ -134,14 +122,10 @@ fn replace_documents(kept: Option<Value>, corrected: &[Document]) -> Value {
     let mut items = Vec::new();
     for item in kept {
         let kind = item.as_object().map(documents::kind).unwrap_or_default();
-        if !corrected
-            .iter()
-            .any(|document| documents::same_kind(document.kind(), kind))
-        {
+        if !corrected.iter().any(|document| documents::same_kind(document.kind(), kind)) {
             items.push(item);
-        } else if let Some(next) = waiting
-            .iter()
-            .position(|document| documents::same_kind(document.kind(), kind))
+        } else if let Some(next) =
+            waiting.iter().position(|document| documents::same_kind(document.kind(), kind))
         {
             items.extend(waiting.remove(next).map(item_of));
         }
@@ -156,25 +140,15 @@ fn item_of(document: &Document) -> Value {
 
 fn difference(base: &Map<String, Value>, request: &Map<String, Value>) -> Vec<Difference> {
     let names: BTreeSet<&String> = base.keys().chain(request.keys()).collect();
-    let changed = names
-        .into_iter()
-        .filter(|name| base.get(*name) != request.get(*name));
+    let changed = names.into_iter().filter(|name| base.get(*name) != request.get(*name));
     let side = |fields: &Map<String, Value>, name: &str| fields.get(name).map(|value| shown(name, value));
     changed
-        .map(|name| Difference {
-            field: name.clone(),
-            from: side(base, name),
-            to: side(request, name),
-        })
+        .map(|name| Difference { field: name.clone(), from: side(base, name), to: side(request, name) })
         .collect()
 }
 
 fn shown(name: &str, value: &Value) -> Value {
-    if name == documents::FIELD {
-        documents::describe(value)
-    } else {
-        value.clone()
-    }
+    if name == documents::FIELD { documents::describe(value) } else { value.clone() }
 }
 
 #[cfg(test)]
@@ -246,26 +220,15 @@ mod tests {
 
     #[test]
     fn a_document_replaces_those_of_its_type() {
-        let documents = json!([
-            document("PASSPORT", 0),
-            document("Selfie", 1),
-            document("passport", 2)
-        ]);
+        let documents = json!([document("PASSPORT", 0), document("Selfie", 1), document("passport", 2)]);
         let application = application(&json!({ "identificationDoc": documents }));
         let with = |documents: Value| {
-            merge(
-                Some(&application),
-                &Map::new(),
-                &correction(&json!({ "documents": documents })),
-            )
+            merge(Some(&application), &Map::new(), &correction(&json!({ "documents": documents })))
         };
         let same = with(json!([document("PASSPORT", 0), document("passport", 2)]));
         assert!(same.difference.is_empty(), "{same:?}");
         let one = with(json!([document("Passport", 9)]));
-        assert_eq!(
-            one.request["identificationDoc"],
-            json!([document("Passport", 9), document("Selfie", 1)])
-        );
+        assert_eq!(one.request["identificationDoc"], json!([document("Passport", 9), document("Selfie", 1)]));
         let other = with(json!([document("Utility Bill", 9)]));
         assert_eq!(other.request["identificationDoc"].as_array().unwrap().len(), 4);
     }
@@ -287,9 +250,7 @@ mod tests {
     /// Bodies of a few fields of every sort, each there or not.
     fn body() -> impl Strategy<Value = Map<String, Value>> {
         let tags = proptest::collection::btree_map("[a-c]", "[a-z]{0,2}", 0..3).prop_map(|tags| {
-            tags.into_iter()
-                .map(|(key, value)| json!({ "key": key, "value": value }))
-                .collect::<Value>()
+            tags.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect::<Value>()
         });
         (
             option::of("[A-Z][a-z]{0,3}"),
@@ -303,19 +264,13 @@ mod tests {
                     "firstName": first, "middleName": middle, "pep": pep,
                     "expectedCountriesToSendReceiveFrom": countries, "tags": tags,
                 });
-                map(body)
-                    .into_iter()
-                    .filter(|(_, value)| !value.is_null())
-                    .collect()
+                map(body).into_iter().filter(|(_, value)| !value.is_null()).collect()
             })
     }
 
     fn documents() -> impl Strategy<Value = Vec<Value>> {
         let kinds = proptest::sample::select(&["Passport", "PASSPORT", "Selfie", "Utility Bill"][..]);
-        proptest::collection::vec(
-            (kinds, 0..3_u8).prop_map(|(kind, content)| document(kind, content)),
-            0..4,
-        )
+        proptest::collection::vec((kinds, 0..3_u8).prop_map(|(kind, content)| document(kind, content)), 0..4)
     }
 
     fn some_application() -> impl Strategy<Value = Option<Application>> {
@@ -349,12 +304,7 @@ mod tests {
 
     fn of_kind<'a>(items: &'a Value, wanted: impl Fn(&str) -> bool + 'a) -> Vec<&'a Value> {
         let kind_of = |item: &Value| item["identificationType"].as_str().unwrap().to_lowercase();
-        items
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|item| wanted(&kind_of(item)))
-            .collect()
+        items.as_array().into_iter().flatten().filter(|item| wanted(&kind_of(item))).collect()
     }
 
     proptest! {

@@ -46,20 +46,14 @@ impl Correction {
     pub fn parse(body: &Value) -> Result<Self, CorrectionError> {
         let refused = |problem| CorrectionError::Invalid(vec![problem]);
         let Value::Object(body) = body else {
-            return Err(refused(FieldProblem::new(
-                "body",
-                "give an object with fields, documents or both",
-            )));
+            return Err(refused(FieldProblem::new("body", "give an object with fields, documents or both")));
         };
         let none = Map::new();
         let given = match body.get(FIELDS) {
             None => &none,
             Some(Value::Object(fields)) => fields,
             Some(_) => {
-                return Err(refused(FieldProblem::new(
-                    FIELDS,
-                    "give an object of corrected fields",
-                )));
+                return Err(refused(FieldProblem::new(FIELDS, "give an object of corrected fields")));
             }
         };
         let unknown = unknown_keys(body, given);
@@ -67,19 +61,14 @@ impl Correction {
             return Err(CorrectionError::UnknownKeys(unknown));
         }
         let (fields, mut problems) = check_fields(given);
-        let documents = body
-            .get(DOCUMENTS)
-            .map(|list| Document::parse_all(DOCUMENTS, list));
+        let documents = body.get(DOCUMENTS).map(|list| Document::parse_all(DOCUMENTS, list));
         let documents = documents.transpose().unwrap_or_else(|problem| {
             problems.push(problem);
             None
         });
         let documents = documents.unwrap_or_default();
         if problems.is_empty() && fields.is_empty() && documents.is_empty() {
-            problems.push(FieldProblem::new(
-                FIELDS,
-                "hand in at least one corrected field or document",
-            ));
+            problems.push(FieldProblem::new(FIELDS, "hand in at least one corrected field or document"));
         }
         if problems.is_empty() {
             Ok(Self { fields, documents })
@@ -98,28 +87,19 @@ impl Correction {
 impl fmt::Debug for Correction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.names().collect();
-        f.debug_struct("Correction")
-            .field("names", &names)
-            .finish_non_exhaustive()
+        f.debug_struct("Correction").field("names", &names).finish_non_exhaustive()
     }
 }
 
 fn unknown_keys(body: &Map<String, Value>, fields: &Map<String, Value>) -> Vec<FieldProblem> {
-    let top = body
-        .keys()
-        .filter(|key| ![FIELDS, DOCUMENTS].contains(&key.as_str()));
+    let top = body.keys().filter(|key| ![FIELDS, DOCUMENTS].contains(&key.as_str()));
     let top =
         top.map(|key| FieldProblem::new(key, "leave this out: a correction has only fields and documents"));
-    let names = fields
-        .keys()
-        .filter_map(|name| match Field::named(name).map(|field| field.kind) {
-            Some(Kind::Documents) => Some(FieldProblem::new(name, "hand documents in under documents")),
-            Some(_) => None,
-            None => Some(FieldProblem::new(
-                name,
-                "leave this out: it is not a field that can be corrected",
-            )),
-        });
+    let names = fields.keys().filter_map(|name| match Field::named(name).map(|field| field.kind) {
+        Some(Kind::Documents) => Some(FieldProblem::new(name, "hand documents in under documents")),
+        Some(_) => None,
+        None => Some(FieldProblem::new(name, "leave this out: it is not a field that can be corrected")),
+    });
     top.chain(names).take(PROBLEMS_MAX).collect()
 }
 
@@ -129,10 +109,9 @@ fn check_fields(given: &Map<String, Value>) -> (Map<String, Value>, Vec<FieldPro
     for (name, value) in given {
         let Some(field) = Field::named(name) else { continue };
         let checked = match value {
-            Value::Null if REQUIRED.contains(&field.name) => Err(FieldProblem::new(
-                name,
-                "correct this field: it cannot be taken out",
-            )),
+            Value::Null if REQUIRED.contains(&field.name) => {
+                Err(FieldProblem::new(name, "correct this field: it cannot be taken out"))
+            }
             Value::Null => Ok(Value::Null),
             _ => field.check(value),
         };
@@ -156,10 +135,7 @@ mod tests {
             CorrectionError::UnknownKeys(problems) => ("unknown", problems),
             CorrectionError::Invalid(problems) => ("invalid", problems),
         };
-        problems
-            .into_iter()
-            .map(|problem| format!("{word} {}: {}", problem.field, problem.message))
-            .collect()
+        problems.into_iter().map(|problem| format!("{word} {}: {}", problem.field, problem.message)).collect()
     }
 
     #[test]
@@ -197,12 +173,7 @@ mod tests {
                 ["invalid fields: hand in at least one corrected field or document"]
             );
         }
-        for wrong in [
-            json!(null),
-            json!([]),
-            json!({ "fields": [] }),
-            json!({ "documents": {} }),
-        ] {
+        for wrong in [json!(null), json!([]), json!({ "fields": [] }), json!({ "documents": {} })] {
             assert!(problems(&wrong)[0].starts_with("invalid"), "{wrong}");
         }
     }

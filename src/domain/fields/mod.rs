@@ -31,15 +31,8 @@ impl FieldProblem {
     /// A problem with `field`, whose name is cut if it is overlong.
     #[must_use]
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        let field = field
-            .chars()
-            .map(|c| if is_hidden(c) { '?' } else { c })
-            .take(SHOWN_CHARS_MAX)
-            .collect();
-        Self {
-            field,
-            message: message.into(),
-        }
+        let field = field.chars().map(|c| if is_hidden(c) { '?' } else { c }).take(SHOWN_CHARS_MAX).collect();
+        Self { field, message: message.into() }
     }
 }
 
@@ -137,9 +130,8 @@ const GENDERS: &[&str] = &["Male", "Female", "Others"];
 const KYC_MODES: &[&str] = &["E_KYC", "MANUAL_KYC", "SCREENING", "E_DOC_VERIFY"];
 const LEVELS: &[&str] = &["SCREENING", "SCREENING_KYC"];
 const FUNDINGS: &[&str] = &["MF001", "MF002", "MF003", "MF004", "MF005"];
-const USES: &[&str] = &[
-    "IU100", "IU101", "IU102", "IU103", "IU104", "IU105", "IU106", "IU107", "IU108", "IU109",
-];
+const USES: &[&str] =
+    &["IU100", "IU101", "IU102", "IU103", "IU104", "IU105", "IU106", "IU107", "IU108", "IU109"];
 
 /// Every field of Unified Add Customer but `customerHashId`, which is never anybody's to choose.
 pub const FIELDS: &[Field] = &[
@@ -190,18 +182,10 @@ pub const FIELDS: &[Field] = &[
     field(Group::Funding, "estimatedMonthlyFundingCurrency", Kind::Currency),
     field(Group::Funding, "intendedUseOfAccount", Kind::OneOf(USES)),
     field(Group::Funding, "internationalPaymentsSupported", Kind::Flag),
-    field(
-        Group::Funding,
-        "expectedCountriesToSendReceiveFrom",
-        Kind::Countries,
-    ),
+    field(Group::Funding, "expectedCountriesToSendReceiveFrom", Kind::Countries),
     field(Group::Funding, "occupation", Kind::Occupation),
     field(Group::Funding, "taxDetails", Kind::TaxDetails),
-    field(
-        Group::Hierarchy,
-        "parentCustomerHashId",
-        Kind::Text(TEXT_CHARS_MAX),
-    ),
+    field(Group::Hierarchy, "parentCustomerHashId", Kind::Text(TEXT_CHARS_MAX)),
     field(Group::Hierarchy, "employeeId", Kind::Text(TEXT_CHARS_MAX)),
     field(Group::Hierarchy, "designation", Kind::Text(TEXT_CHARS_MAX)),
     field(Group::Hierarchy, "segment", Kind::Text(64)),
@@ -271,16 +255,8 @@ mod tests {
     fn every_text_fits_to_its_last_character_and_no_further() {
         for field in FIELDS {
             if let Kind::Text(chars_max) = field.kind {
-                assert!(
-                    accepts(field.name, &json!("é".repeat(chars_max))),
-                    "{}",
-                    field.name
-                );
-                assert!(
-                    !accepts(field.name, &json!("é".repeat(chars_max + 1))),
-                    "{}",
-                    field.name
-                );
+                assert!(accepts(field.name, &json!("é".repeat(chars_max))), "{}", field.name);
+                assert!(!accepts(field.name, &json!("é".repeat(chars_max + 1))), "{}", field.name);
                 assert!(!accepts(field.name, &json!(" \t ")), "{}", field.name);
             }
         }
@@ -308,10 +284,7 @@ mod tests {
             ("estimatedMonthlyFundingCurrency", json!("GBP")),
             ("expectedCountriesToSendReceiveFrom", json!(["FR", "DE"])),
             ("expectedCountriesToSendReceiveFrom", json!([])),
-            (
-                "taxDetails",
-                json!([{ "countryOfResidence": "GB", "taxIdNumber": "QQ000000A" }]),
-            ),
+            ("taxDetails", json!([{ "countryOfResidence": "GB", "taxIdNumber": "QQ000000A" }])),
             ("tags", json!([{ "key": "tier", "value": "" }])),
             ("additionalInfo", json!({ "note": "synthetic" })),
         ];
@@ -351,14 +324,8 @@ mod tests {
             ("expectedCountriesToSendReceiveFrom", json!(["France"])),
             ("taxDetails", json!([{ "country": "GB" }])),
             ("tags", json!([{ "key": "tier" }])),
-            (
-                "tags",
-                json!([{ "key": "tier", "value": "a" }, { "key": "tier", "value": "b" }]),
-            ),
-            (
-                "tags",
-                json!(vec![json!({ "key": "tier", "value": "a" }); TAGS_MAX + 1]),
-            ),
+            ("tags", json!([{ "key": "tier", "value": "a" }, { "key": "tier", "value": "b" }])),
+            ("tags", json!(vec![json!({ "key": "tier", "value": "a" }); TAGS_MAX + 1])),
             ("additionalInfo", json!({ "note": 1 })),
         ];
         for (name, value) in wrong {

@@ -50,50 +50,26 @@ pub(in crate::domain) fn text(
         return Err(FieldProblem::new(at, "fill in this field"));
     }
     if chars > chars_max {
-        return Err(FieldProblem::new(
-            at,
-            format!("use at most {chars_max} characters"),
-        ));
+        return Err(FieldProblem::new(at, format!("use at most {chars_max} characters")));
     }
     if text.chars().any(is_hidden) {
-        return Err(FieldProblem::new(
-            at,
-            "leave out line breaks, control and text-direction characters",
-        ));
+        return Err(FieldProblem::new(at, "leave out line breaks, control and text-direction characters"));
     }
     Ok(text.to_owned())
 }
 
 /// A country code, or what is wrong with it.
 pub(in crate::domain) fn country(at: &str, value: &Value) -> Result<String, FieldProblem> {
-    let wrong = || {
-        FieldProblem::new(
-            at,
-            "give an ISO 3166 country code of two capital letters, such as SG",
-        )
-    };
+    let wrong = || FieldProblem::new(at, "give an ISO 3166 country code of two capital letters, such as SG");
     let code = text(at, value, 0, TEXT_CHARS_MAX).map_err(|_| wrong())?;
-    if is_listed(COUNTRIES, &code) {
-        Ok(code)
-    } else {
-        Err(wrong())
-    }
+    if is_listed(COUNTRIES, &code) { Ok(code) } else { Err(wrong()) }
 }
 
 /// A date in the form in which it came, or what is wrong with it.
 pub(in crate::domain) fn date(at: &str, value: &Value) -> Result<String, FieldProblem> {
-    let wrong = || {
-        FieldProblem::new(
-            at,
-            "give a date of the calendar as YYYY-MM-DD, such as 1990-02-03",
-        )
-    };
+    let wrong = || FieldProblem::new(at, "give a date of the calendar as YYYY-MM-DD, such as 1990-02-03");
     let date = text(at, value, 0, TEXT_CHARS_MAX).map_err(|_| wrong())?;
-    if read_date(&date).is_some() {
-        Ok(date)
-    } else {
-        Err(wrong())
-    }
+    if read_date(&date).is_some() { Ok(date) } else { Err(wrong()) }
 }
 
 /// One of a few words, or what is wrong with it.
@@ -110,16 +86,10 @@ pub(in crate::domain) fn entries<'a>(
     keys: &[&str],
 ) -> Result<&'a Map<String, Value>, FieldProblem> {
     let Value::Object(entries) = value else {
-        return Err(FieldProblem::new(
-            at,
-            format!("give an object with {}", keys.join(", ")),
-        ));
+        return Err(FieldProblem::new(at, format!("give an object with {}", keys.join(", "))));
     };
     match entries.keys().find(|key| !keys.contains(&key.as_str())) {
-        Some(_) => Err(FieldProblem::new(
-            at,
-            format!("use no other keys than {}", keys.join(", ")),
-        )),
+        Some(_) => Err(FieldProblem::new(at, format!("use no other keys than {}", keys.join(", ")))),
         None => Ok(entries),
     }
 }
@@ -132,10 +102,7 @@ pub(in crate::domain) fn list<'a>(
 ) -> Result<&'a [Value], FieldProblem> {
     match value {
         Value::Array(list) if list.len() <= entries_max => Ok(list),
-        Value::Array(_) => Err(FieldProblem::new(
-            at,
-            format!("give at most {entries_max} entries"),
-        )),
+        Value::Array(_) => Err(FieldProblem::new(at, format!("give at most {entries_max} entries"))),
         _ => Err(FieldProblem::new(at, "give a list in square brackets")),
     }
 }
@@ -150,10 +117,7 @@ pub(super) fn email(at: &str, value: &Value) -> Result<String, FieldProblem> {
     if shape && !email.contains(char::is_whitespace) {
         Ok(email)
     } else {
-        Err(FieldProblem::new(
-            at,
-            "give an e-mail address, such as name@example.com",
-        ))
+        Err(FieldProblem::new(at, "give an e-mail address, such as name@example.com"))
     }
 }
 
@@ -164,33 +128,23 @@ pub(super) fn mobile(at: &str, value: &Value) -> Result<String, FieldProblem> {
         FieldProblem::new(at, message)
     };
     let mobile = text(at, value, 1, MOBILE_DIGITS_MAX).map_err(|_| wrong())?;
-    if mobile.bytes().all(|byte| byte.is_ascii_digit()) {
-        Ok(mobile)
-    } else {
-        Err(wrong())
-    }
+    if mobile.bytes().all(|byte| byte.is_ascii_digit()) { Ok(mobile) } else { Err(wrong()) }
 }
 
 /// A currency code, by its shape.
 pub(super) fn currency(at: &str, value: &Value) -> Result<String, FieldProblem> {
     let code = value.as_str().map(str::trim);
     let code = code.filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()));
-    let wrong = || {
-        FieldProblem::new(
-            at,
-            "give an ISO 4217 currency code of three capital letters, such as SGD",
-        )
-    };
+    let wrong =
+        || FieldProblem::new(at, "give an ISO 4217 currency code of three capital letters, such as SGD");
     code.map(str::to_owned).ok_or_else(wrong)
 }
 
 /// One of Nium's occupation codes.
 pub(super) fn occupation(at: &str, value: &Value) -> Result<String, FieldProblem> {
     let code = value.as_str().map(str::trim);
-    let code = code.filter(|code| {
-        code.strip_prefix("OC")
-            .is_some_and(|digits| is_listed(OCCUPATIONS, digits))
-    });
+    let code =
+        code.filter(|code| code.strip_prefix("OC").is_some_and(|digits| is_listed(OCCUPATIONS, digits)));
     let wrong = || FieldProblem::new(at, "give one of Nium's occupation codes: OC and four digits");
     code.map(str::to_owned).ok_or_else(wrong)
 }
@@ -198,8 +152,7 @@ pub(super) fn occupation(at: &str, value: &Value) -> Result<String, FieldProblem
 /// A list of country codes.
 pub(super) fn countries(at: &str, value: &Value) -> Result<Value, FieldProblem> {
     let list = list(at, value, ENTRIES_MAX)?.iter().enumerate();
-    list.map(|(position, code)| country(&format!("{at}[{position}]"), code).map(Value::from))
-        .collect()
+    list.map(|(position, code)| country(&format!("{at}[{position}]"), code).map(Value::from)).collect()
 }
 
 /// A list of tax numbers by country.
@@ -230,17 +183,9 @@ pub(super) fn tags(at: &str, value: &Value) -> Result<Value, FieldProblem> {
         let at = format!("{at}[{position}]");
         let tag = entries(&at, tag, &["key", "value"])?;
         let part = |name: &str, chars_min, chars_max| {
-            text(
-                &format!("{at}.{name}"),
-                tag.get(name).unwrap_or(&Value::Null),
-                chars_min,
-                chars_max,
-            )
+            text(&format!("{at}.{name}"), tag.get(name).unwrap_or(&Value::Null), chars_min, chars_max)
         };
-        let (key, value) = (
-            part("key", 1, TAG_KEY_CHARS_MAX)?,
-            part("value", 0, TAG_VALUE_CHARS_MAX)?,
-        );
+        let (key, value) = (part("key", 1, TAG_KEY_CHARS_MAX)?, part("value", 0, TAG_VALUE_CHARS_MAX)?);
         kept.push(json!({ "key": key, "value": value }));
         if !seen.insert(key) {
             return Err(FieldProblem::new(&at, "give every tag once"));
@@ -255,10 +200,7 @@ pub(super) fn texts(at: &str, value: &Value) -> Result<Value, FieldProblem> {
         return Err(FieldProblem::new(at, "give an object of texts"));
     };
     if object.len() > ENTRIES_MAX {
-        return Err(FieldProblem::new(
-            at,
-            format!("give at most {ENTRIES_MAX} entries"),
-        ));
+        return Err(FieldProblem::new(at, format!("give at most {ENTRIES_MAX} entries")));
     }
     let mut kept = Map::new();
     for (key, value) in object {
@@ -267,10 +209,7 @@ pub(super) fn texts(at: &str, value: &Value) -> Result<Value, FieldProblem> {
                 format!("use keys of at most {TAG_KEY_CHARS_MAX} characters, without control characters");
             return Err(FieldProblem::new(at, message));
         }
-        kept.insert(
-            key.clone(),
-            text(&format!("{at}.{key}"), value, 0, TEXT_CHARS_MAX)?.into(),
-        );
+        kept.insert(key.clone(), text(&format!("{at}.{key}"), value, 0, TEXT_CHARS_MAX)?.into());
     }
     Ok(Value::Object(kept))
 }

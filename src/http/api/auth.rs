@@ -116,12 +116,7 @@ pub(super) async fn guard(
 }
 
 fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, token) = request
-        .headers()
-        .get(AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
+    let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX)
         .then_some(token)
@@ -146,8 +141,6 @@ fn unauthenticated() -> Response {
     let problem = Problem::new(StatusCode::UNAUTHORIZED, "token_missing_or_unknown")
         .hint("Send `Authorization: Bearer <token>`; `reinstate token create` makes a token.");
     let mut response = problem.into_response();
-    response
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+    response.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
     response
 }

@@ -17,22 +17,14 @@ pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result
     let params = Params::read(&uri, &["customerHashId", "cursor", "limit"])?;
     let customer = params.get("customerHashId").map(take::customer).transpose()?;
     let before = match params.cursor()? {
-        Some(bytes) => Some(i64::from_be_bytes(
-            bytes.try_into().map_err(|_| take::bad_cursor())?,
-        )),
+        Some(bytes) => Some(i64::from_be_bytes(bytes.try_into().map_err(|_| take::bad_cursor())?)),
         None => None,
     };
     let limit = params.limit()?;
-    let mut items = state
-        .ops
-        .callbacks(customer, before, limit + 1)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let mut items =
+        state.ops.callbacks(customer, before, limit + 1).await.map_err(|error| problem_of(&error))?;
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|last| take::cursor_of(&last.id.to_be_bytes()));
+    let next = items.last().filter(|_| more).map(|last| take::cursor_of(&last.id.to_be_bytes()));
     Ok(Json(json!({ "items": items, "next": next })).into_response())
 }

@@ -28,10 +28,7 @@ pub(super) async fn keep_application(
     let customer = take::customer(&id)?;
     let once = take::once(&headers, &caller, "application", customer)?;
     let value = take::json(&body)?;
-    let answered = state
-        .ops
-        .keep_application(customer, &body, &value, once.as_ref())
-        .await;
+    let answered = state.ops.keep_application(customer, &body, &value, once.as_ref()).await;
     Ok(answer(answered.map_err(|error| problem_of(&error))?))
 }
 
@@ -57,11 +54,8 @@ pub(super) async fn preview(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let customer = take::customer(&id)?;
-    let preview = state
-        .ops
-        .preview(customer, &take::json(&body)?)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let preview =
+        state.ops.preview(customer, &take::json(&body)?).await.map_err(|error| problem_of(&error))?;
     Ok(Json(preview).into_response())
 }
 
@@ -74,12 +68,7 @@ pub(super) async fn effect(
         Problem::new(StatusCode::NOT_FOUND, "no_such_effect").hint("Use an effectId as an answer gave it.")
     };
     let key = EffectKey::parse(&id).ok_or_else(missing)?;
-    let effect = state
-        .ops
-        .effect(&key)
-        .await
-        .map_err(|error| problem_of(&error))?
-        .ok_or_else(missing)?;
+    let effect = state.ops.effect(&key).await.map_err(|error| problem_of(&error))?.ok_or_else(missing)?;
     Ok(Json(effect).into_response())
 }
 
@@ -87,9 +76,7 @@ fn answer(answered: Answered) -> Response {
     let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::OK);
     let mut response = (status, Json(answered.body)).into_response();
     if answered.replayed {
-        response
-            .headers_mut()
-            .insert(REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

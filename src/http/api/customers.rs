@@ -22,30 +22,18 @@ pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result
     let params = Params::read(&uri, &["state", "cursor", "limit"])?;
     let wanted = params.get("state");
     if wanted.is_some_and(|wanted| !CaseState::NAMES.contains(&wanted)) {
-        return Err(take::bad_parameter(
-            "state",
-            format!("is one of: {}", CaseState::NAMES.join(", ")),
-        ));
+        return Err(take::bad_parameter("state", format!("is one of: {}", CaseState::NAMES.join(", "))));
     }
     let after = match params.cursor()? {
-        Some(bytes) => Some(CustomerHashId::from_bytes(
-            bytes.try_into().map_err(|_| take::bad_cursor())?,
-        )),
+        Some(bytes) => Some(CustomerHashId::from_bytes(bytes.try_into().map_err(|_| take::bad_cursor())?)),
         None => None,
     };
     let limit = params.limit()?;
     // One more than is shown tells whether there is a next page.
-    let mut items = state
-        .ops
-        .list(wanted, after, limit + 1)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let mut items = state.ops.list(wanted, after, limit + 1).await.map_err(|error| problem_of(&error))?;
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = items
-        .last()
-        .filter(|_| more)
-        .map(|last| take::cursor_of(last.id().as_bytes()));
+    let next = items.last().filter(|_| more).map(|last| take::cursor_of(last.id().as_bytes()));
     Ok(Json(json!({ "items": items, "next": next })).into_response())
 }
 
@@ -54,11 +42,7 @@ pub(super) async fn show(
     State(state): State<Arc<ApiState>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let view = state
-        .ops
-        .show(take::customer(&id)?)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let view = state.ops.show(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
     Ok(Json(view).into_response())
 }
 
@@ -67,11 +51,7 @@ pub(super) async fn timeline(
     State(state): State<Arc<ApiState>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let lines = state
-        .ops
-        .timeline(take::customer(&id)?)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let lines = state.ops.timeline(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
     Ok(Json(json!({ "items": lines, "next": null })).into_response())
 }
 
@@ -84,30 +64,17 @@ pub(super) async fn decide(
 ) -> Result<Response, Problem> {
     let customer = take::customer(&id)?;
     let word = word(&take::json(&body)?)?;
-    let effect = state
-        .ops
-        .word(customer, word, &caller.name)
-        .await
-        .map_err(|error| problem_of(&error))?;
+    let effect = state.ops.word(customer, word, &caller.name).await.map_err(|error| problem_of(&error))?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "effectId": effect }))).into_response())
 }
 
 fn word(body: &Value) -> Result<OfficerWord, Problem> {
-    let known = [
-        OfficerWord::Offer,
-        OfficerWord::Final,
-        OfficerWord::Retry,
-        OfficerWord::Close,
-    ];
+    let known = [OfficerWord::Offer, OfficerWord::Final, OfficerWord::Retry, OfficerWord::Close];
     let only_key = body.as_object().is_some_and(|body| body.len() == 1);
     let said = body.get("decision").and_then(Value::as_str).filter(|_| only_key);
-    said.and_then(|said| known.into_iter().find(|word| word.as_str() == said))
-        .ok_or_else(|| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_decision")
-                .errors([FieldError::new(
-                    "decision",
-                    "is one of: offer, final, retry, close",
-                )])
-                .hint("Send {\"decision\": \"offer\"} and nothing else.")
-        })
+    said.and_then(|said| known.into_iter().find(|word| word.as_str() == said)).ok_or_else(|| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_decision")
+            .errors([FieldError::new("decision", "is one of: offer, final, retry, close")])
+            .hint("Send {\"decision\": \"offer\"} and nothing else.")
+    })
 }

@@ -39,26 +39,11 @@ pub fn router(state: &Arc<ApiState>) -> Router {
     Router::new()
         .route("/v1/customers", route(Need::Read, get(customers::list)))
         .route("/v1/customers/{id}", route(Need::Read, get(customers::show)))
-        .route(
-            "/v1/customers/{id}/timeline",
-            route(Need::Read, get(customers::timeline)),
-        )
-        .route(
-            "/v1/customers/{id}/decision",
-            route(Need::Decide, post(customers::decide)),
-        )
-        .route(
-            "/v1/customers/{id}/application",
-            route(Need::Correct, put(corrections::keep_application)),
-        )
-        .route(
-            "/v1/customers/{id}/corrections",
-            route(Need::Correct, post(corrections::correct)),
-        )
-        .route(
-            "/v1/customers/{id}/corrections/preview",
-            route(Need::Correct, post(corrections::preview)),
-        )
+        .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
+        .route("/v1/customers/{id}/decision", route(Need::Decide, post(customers::decide)))
+        .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
+        .route("/v1/customers/{id}/corrections", route(Need::Correct, post(corrections::correct)))
+        .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
         .layer(DefaultBodyLimit::max(take::BODY_BYTES_MAX))
@@ -103,8 +88,5 @@ fn problem_of(error: &OpsError) -> Problem {
 }
 
 fn fields(problems: &[FieldProblem]) -> Vec<FieldError> {
-    problems
-        .iter()
-        .map(|problem| FieldError::new(problem.field.clone(), problem.message.clone()))
-        .collect()
+    problems.iter().map(|problem| FieldError::new(problem.field.clone(), problem.message.clone())).collect()
 }

@@ -51,10 +51,7 @@ pub(super) fn once(
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
+    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     let key = key.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_malformed")
             .hint("Send 1 to 255 visible ASCII characters; a UUID is a good key.")
@@ -88,10 +85,7 @@ impl Params {
 
     /// One parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// `limit`: 1 to 200, 50 if it is not given.
@@ -122,10 +116,7 @@ pub(super) fn cursor_of(bytes: &[u8]) -> String {
 
 /// What is said about a cursor that no answer gave.
 pub(super) fn bad_cursor() -> Problem {
-    bad_parameter(
-        "cursor",
-        "is not one; use `next` of the page before, unchanged".to_owned(),
-    )
+    bad_parameter("cursor", "is not one; use `next` of the page before, unchanged".to_owned())
 }
 
 /// What is said about a parameter.

@@ -39,14 +39,7 @@ pub(super) fn correct(
     if case.version != submission.version {
         return Ok(Acceptance::Moved);
     }
-    put_effect(
-        connection,
-        customer,
-        &submission.key,
-        ("nium", "submit"),
-        Some(&submission.sealed),
-        now,
-    )?;
+    put_effect(connection, customer, &submission.key, ("nium", "submit"), Some(&submission.sealed), now)?;
     let detail = serde_json::json!({
         "correctionId": submission.correction_id, "effectId": submission.key, "fields": submission.fields,
     });
@@ -54,10 +47,7 @@ pub(super) fn correct(
         connection,
         customer,
         case.version,
-        &HistoryLine {
-            what: "correction_handed_in",
-            detail,
-        },
+        &HistoryLine { what: "correction_handed_in", detail },
         now,
     )?;
     if let Some(remember) = &submission.remember {
@@ -92,16 +82,7 @@ pub(super) fn word(
     let key = EffectKey::new(customer, case.version, &format!("o{nth}"));
     put_effect(connection, customer, &key, ("officer", word.as_str()), None, now)?;
     let detail = serde_json::json!({ "word": word.as_str(), "by": by, "effectId": key });
-    put_history(
-        connection,
-        customer,
-        case.version,
-        &HistoryLine {
-            what: "officer",
-            detail,
-        },
-        now,
-    )?;
+    put_history(connection, customer, case.version, &HistoryLine { what: "officer", detail }, now)?;
     make_due(connection, customer, now)?;
     Ok(Some(key))
 }
@@ -119,14 +100,7 @@ fn put_effect(
             "INSERT INTO effect (key, customer, lane, kind, status, created_at, sealed)
              VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6)",
         )?
-        .execute(params![
-            key.as_str(),
-            customer.as_bytes(),
-            lane,
-            kind,
-            ms(now),
-            sealed
-        ])?;
+        .execute(params![key.as_str(), customer.as_bytes(), lane, kind, ms(now), sealed])?;
     Ok(())
 }
 
@@ -161,10 +135,7 @@ pub(super) fn keep_application(
         connection,
         customer,
         0,
-        &HistoryLine {
-            what: "application_kept",
-            detail: serde_json::json!({}),
-        },
+        &HistoryLine { what: "application_kept", detail: serde_json::json!({}) },
         now,
     )?;
     Ok(None)
@@ -178,11 +149,7 @@ pub(super) fn first_answer(
     Ok(connection
         .prepare_cached("SELECT body_mark, status, sealed FROM idempotency WHERE key = ?1")?
         .query_row(params![key], |row| {
-            Ok(FirstAnswer {
-                body_mark: row.get(0)?,
-                status: row.get(1)?,
-                sealed: row.get(2)?,
-            })
+            Ok(FirstAnswer { body_mark: row.get(0)?, status: row.get(1)?, sealed: row.get(2)? })
         })
         .optional()?)
 }
@@ -240,13 +207,7 @@ pub(super) fn put_token(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO token (id, hash, role, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            token.id,
-            hash,
-            token.role,
-            token.name,
-            ms(token.created_at)
-        ])?;
+        .execute(params![token.id, hash, token.role, token.name, ms(token.created_at)])?;
     Ok(())
 }
 

@@ -61,17 +61,10 @@ pub(super) fn next_of(row: &Row<'_>) -> Result<Option<Next>, StoreError> {
         "deadline" => NextWhat::Deadline,
         other => return Err(corrupt("cases", other, "what happens next is not known")),
     };
-    Ok(Some(Next {
-        what,
-        at: timestamp(at)?,
-    }))
+    Ok(Some(Next { what, at: timestamp(at)? }))
 }
 
 /// A row that cannot be believed.
 pub(super) fn corrupt(table: &'static str, row: &str, why: &str) -> StoreError {
-    StoreError::Corrupt {
-        table,
-        row: row.to_owned(),
-        why: why.to_owned(),
-    }
+    StoreError::Corrupt { table, row: row.to_owned(), why: why.to_owned() }
 }

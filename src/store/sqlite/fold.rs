@@ -74,9 +74,7 @@ impl Fold {
     /// Starts where the last fold ended.
     pub(super) fn resume(connection: &Connection) -> Result<Self, StoreError> {
         let cursor = connection
-            .query_row("SELECT position FROM cursor WHERE name = 'fold'", [], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT position FROM cursor WHERE name = 'fold'", [], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
         Ok(Self { cursor })
@@ -90,10 +88,7 @@ impl Fold {
     ) -> Result<Folded, StoreError> {
         let rows = self.read(connection, rows_max)?;
         let Some(last) = rows.last().map(|row| row.id) else {
-            return Ok(Folded {
-                rows: 0,
-                made_due: false,
-            });
+            return Ok(Folded { rows: 0, made_due: false });
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut made_due = false;
@@ -120,10 +115,7 @@ impl Fold {
         }
         transaction.commit()?;
         self.cursor = last;
-        Ok(Folded {
-            rows: rows.len(),
-            made_due,
-        })
+        Ok(Folded { rows: rows.len(), made_due })
     }
 
     fn read(&self, connection: &Connection, rows_max: usize) -> Result<Vec<LogRow>, StoreError> {

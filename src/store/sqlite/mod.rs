@@ -64,10 +64,7 @@ impl Sqlite {
     /// Opens `path`, creating it and its folders, and brings it to this release's schema.
     pub(super) fn open(path: &Path, used: Use, wake: Wake) -> Result<Self, StoreError> {
         if rusqlite::version_number() < SQLITE_LEAST {
-            return Err(StoreError::Unavailable(format!(
-                "SQLite {} is too old",
-                rusqlite::version()
-            )));
+            return Err(StoreError::Unavailable(format!("SQLite {} is too old", rusqlite::version())));
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
@@ -79,18 +76,13 @@ impl Sqlite {
         let mut connection = Connection::open(path)?;
         prepare(&connection)?;
         migrate::sqlite(&mut connection)?;
-        let readers = (0..READERS)
-            .map(|_| read_only(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let readers = (0..READERS).map(|_| read_only(path)).collect::<Result<Vec<_>, _>>()?;
         let (stop_checkpoints, stopped) = sync_channel(1);
         let checkpoints = checkpoint_by_the_side(read_write(path)?, stopped)?;
         let (writer, thread) = Writer::start(connection, wake)?;
         Ok(Self {
             writer,
-            readers: Arc::new(Readers {
-                idle: Mutex::new(readers),
-                seats: Semaphore::new(READERS),
-            }),
+            readers: Arc::new(Readers { idle: Mutex::new(readers), seats: Semaphore::new(READERS) }),
             threads: Mutex::new(vec![thread, checkpoints]),
             stop_checkpoints,
             _owner: owner,
@@ -107,9 +99,7 @@ impl Sqlite {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.writer
-            .run(move |connection| work::claim(connection, now, until, most))
-            .await
+        self.writer.run(move |connection| work::claim(connection, now, until, most)).await
     }
 
     pub(super) async fn commit(
@@ -118,21 +108,15 @@ impl Sqlite {
         commit: Commit,
         now: Timestamp,
     ) -> Result<Finished, StoreError> {
-        self.writer
-            .run(move |connection| work::commit(connection, &lease, &commit, now))
-            .await
+        self.writer.run(move |connection| work::commit(connection, &lease, &commit, now)).await
     }
 
     pub(super) async fn forget(&self, lease: Lease, now: Timestamp) -> Result<Finished, StoreError> {
-        self.writer
-            .run(move |connection| work::forget(connection, &lease, now))
-            .await
+        self.writer.run(move |connection| work::forget(connection, &lease, now)).await
     }
 
     pub(super) async fn release_the_dead(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.writer
-            .run(move |connection| work::release_the_dead(connection, now))
-            .await
+        self.writer.run(move |connection| work::release_the_dead(connection, now)).await
     }
 
     pub(super) async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -145,9 +129,7 @@ impl Sqlite {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<TellLease>, StoreError> {
-        self.writer
-            .run(move |connection| tells::claim(connection, now, until, most))
-            .await
+        self.writer.run(move |connection| tells::claim(connection, now, until, most)).await
     }
 
     pub(super) async fn finish_tell(
@@ -156,9 +138,7 @@ impl Sqlite {
         outcome: TellOutcome,
         now: Timestamp,
     ) -> Result<Finished, StoreError> {
-        self.writer
-            .run(move |connection| tells::finish(connection, &lease, &outcome, now))
-            .await
+        self.writer.run(move |connection| tells::finish(connection, &lease, &outcome, now)).await
     }
 
     pub(super) async fn correct(
@@ -166,9 +146,7 @@ impl Sqlite {
         submission: NewSubmission,
         now: Timestamp,
     ) -> Result<Acceptance, StoreError> {
-        self.writer
-            .run(move |connection| ask::correct(connection, &submission, now))
-            .await
+        self.writer.run(move |connection| ask::correct(connection, &submission, now)).await
     }
 
     pub(super) async fn word(
@@ -178,9 +156,7 @@ impl Sqlite {
         by: String,
         now: Timestamp,
     ) -> Result<Option<EffectKey>, StoreError> {
-        self.writer
-            .run(move |connection| ask::word(connection, customer, word, &by, now))
-            .await
+        self.writer.run(move |connection| ask::word(connection, customer, word, &by, now)).await
     }
 
     pub(super) async fn keep_application(
@@ -203,9 +179,7 @@ impl Sqlite {
         wrapped: Vec<u8>,
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
-        self.writer
-            .run(move |connection| ask::keep_data_key(connection, customer, &wrapped, now))
-            .await
+        self.writer.run(move |connection| ask::keep_data_key(connection, customer, &wrapped, now)).await
     }
 
     pub(super) async fn drop_first_answers(
@@ -213,21 +187,15 @@ impl Sqlite {
         before: Timestamp,
         most: usize,
     ) -> Result<usize, StoreError> {
-        self.writer
-            .run(move |connection| ask::drop_first_answers(connection, before, most))
-            .await
+        self.writer.run(move |connection| ask::drop_first_answers(connection, before, most)).await
     }
 
     pub(super) async fn put_token(&self, token: TokenRow, hash: [u8; 32]) -> Result<(), StoreError> {
-        self.writer
-            .run(move |connection| ask::put_token(connection, &token, &hash))
-            .await
+        self.writer.run(move |connection| ask::put_token(connection, &token, &hash)).await
     }
 
     pub(super) async fn revoke_token(&self, id: String, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer
-            .run(move |connection| ask::revoke_token(connection, &id, now))
-            .await
+        self.writer.run(move |connection| ask::revoke_token(connection, &id, now)).await
     }
 
     pub(super) async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
@@ -239,13 +207,11 @@ impl Sqlite {
     }
 
     pub(super) async fn first_answer(&self, key: [u8; 32]) -> Result<Option<FirstAnswer>, StoreError> {
-        self.read(move |connection| ask::first_answer(connection, &key))
-            .await
+        self.read(move |connection| ask::first_answer(connection, &key)).await
     }
 
     pub(super) async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_row(connection, customer))
-            .await
+        self.read(move |connection| read::case_row(connection, customer)).await
     }
 
     pub(super) async fn cases(
@@ -254,8 +220,7 @@ impl Sqlite {
         after: Option<CustomerHashId>,
         most: usize,
     ) -> Result<Vec<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most))
-            .await
+        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most)).await
     }
 
     pub(super) async fn timeline(
@@ -263,8 +228,7 @@ impl Sqlite {
         customer: CustomerHashId,
         most: usize,
     ) -> Result<Vec<TimelineRow>, StoreError> {
-        self.read(move |connection| read::timeline(connection, customer, most))
-            .await
+        self.read(move |connection| read::timeline(connection, customer, most)).await
     }
 
     pub(super) async fn callbacks(
@@ -273,8 +237,7 @@ impl Sqlite {
         before: Option<i64>,
         most: usize,
     ) -> Result<Vec<CallbackRow>, StoreError> {
-        self.read(move |connection| read::callbacks(connection, customer, before, most))
-            .await
+        self.read(move |connection| read::callbacks(connection, customer, before, most)).await
     }
 
     pub(super) async fn effect(&self, key: EffectKey) -> Result<Option<EffectRow>, StoreError> {
@@ -282,13 +245,11 @@ impl Sqlite {
     }
 
     pub(super) async fn data_key(&self, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |connection| read::data_key(connection, customer))
-            .await
+        self.read(move |connection| read::data_key(connection, customer)).await
     }
 
     pub(super) async fn application(&self, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(move |connection| read::application(connection, customer))
-            .await
+        self.read(move |connection| read::application(connection, customer)).await
     }
 
     pub(super) async fn gauges(&self, now: Timestamp) -> Result<Gauges, StoreError> {
@@ -313,11 +274,7 @@ impl Sqlite {
                 return Err(closed());
             };
             let answer = query(&connection);
-            readers
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             answer
         })
         .await
@@ -355,8 +312,7 @@ fn own(path: &Path) -> Result<File, StoreError> {
         .append(true)
         .open(&lock_path)
         .map_err(|error| cannot(&lock_path, &error))?;
-    lock.try_lock()
-        .map_err(|_| StoreError::InUse(path.display().to_string()))?;
+    lock.try_lock().map_err(|_| StoreError::InUse(path.display().to_string()))?;
     Ok(lock)
 }
 

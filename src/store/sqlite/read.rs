@@ -33,11 +33,7 @@ pub(super) fn case_rows(
 ) -> Result<Vec<CaseRow>, StoreError> {
     let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let wanted = if state.is_some() {
-        "c.state = ?1"
-    } else {
-        "?1 IS NULL"
-    };
+    let wanted = if state.is_some() { "c.state = ?1" } else { "?1 IS NULL" };
     let sql = format!("{CASE_ROW} WHERE {wanted} AND c.customer > ?2 ORDER BY c.customer LIMIT ?3");
     let mut read = connection.prepare_cached(&sql)?;
     let mut rows = read.query(params![state, after, limit])?;
@@ -55,19 +51,11 @@ fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
             let facts: String = row.get(9)?;
             let facts = serde_json::from_str(&facts)
                 .map_err(|error| corrupt("snapshot", &case.id.to_string(), &error.to_string()))?;
-            Some(KeptSnapshot {
-                looked_at: timestamp(looked_at)?,
-                facts,
-                sealed: row.get(10)?,
-            })
+            Some(KeptSnapshot { looked_at: timestamp(looked_at)?, facts, sealed: row.get(10)? })
         }
         None => None,
     };
-    Ok(CaseRow {
-        next: next_of(row)?,
-        case,
-        snapshot,
-    })
+    Ok(CaseRow { next: next_of(row)?, case, snapshot })
 }
 
 /// Everything that happened to one customer, newest last, at most the newest `most` lines.
@@ -119,11 +107,7 @@ pub(super) fn callbacks(
     most: usize,
 ) -> Result<Vec<CallbackRow>, StoreError> {
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let wanted = if customer.is_some() {
-        "customer = ?1"
-    } else {
-        "?1 IS NULL"
-    };
+    let wanted = if customer.is_some() { "customer = ?1" } else { "?1 IS NULL" };
     let sql = format!(
         "SELECT id, customer, request_id, source, template, first_at, last_at, deliveries FROM callback
          WHERE {wanted} AND id < ?2 ORDER BY id DESC LIMIT ?3"
@@ -175,11 +159,7 @@ pub(super) fn data_key(
     connection: &Connection,
     customer: CustomerHashId,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    one(
-        connection,
-        "SELECT wrapped FROM data_key WHERE customer = ?1",
-        customer,
-    )
+    one(connection, "SELECT wrapped FROM data_key WHERE customer = ?1", customer)
 }
 
 /// The sealed application on file.
@@ -187,11 +167,7 @@ pub(super) fn application(
     connection: &Connection,
     customer: CustomerHashId,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    one(
-        connection,
-        "SELECT sealed FROM application WHERE customer = ?1",
-        customer,
-    )
+    one(connection, "SELECT sealed FROM application WHERE customer = ?1", customer)
 }
 
 fn one(connection: &Connection, sql: &str, customer: CustomerHashId) -> Result<Option<Vec<u8>>, StoreError> {

@@ -72,11 +72,7 @@ pub(super) fn finish(
         .prepare_cached("INSERT INTO attempt (effect, number, at, outcome) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
         .execute(params![lease.seq, number, ms(now), said])?;
     if ended.is_some() {
-        let what = if matches!(outcome, TellOutcome::Delivered) {
-            "told"
-        } else {
-            "telling_given_up"
-        };
+        let what = if matches!(outcome, TellOutcome::Delivered) { "told" } else { "telling_given_up" };
         let detail = serde_json::json!({ "event": lease.event, "id": lease.key, "attempts": number });
         super::work::put_history(connection, lease.customer, 0, &HistoryLine { what, detail }, now)?;
     }

@@ -64,27 +64,17 @@ fn head_of(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
         wanted: row.get(1)?,
         handled: row.get(2)?,
         epoch: row.get(3)?,
-        trouble: LookTrouble {
-            failures: row.get(4)?,
-            unreadable: row.get(5)?,
-        },
+        trouble: LookTrouble { failures: row.get(4)?, unreadable: row.get(5)? },
     })
 }
 
 fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Claimed, StoreError> {
     let epoch = head.epoch + 1;
-    connection
-        .prepare_cached(HOLD)?
-        .execute(params![head.customer.as_bytes(), epoch, ms(until)])?;
+    connection.prepare_cached(HOLD)?.execute(params![head.customer.as_bytes(), epoch, ms(until)])?;
     let (case, next) =
         case(connection, head.customer)?.map_or((None, None), |(case, next)| (Some(case), next));
     Ok(Claimed {
-        lease: Lease {
-            customer: head.customer,
-            epoch,
-            until,
-            wanted: head.wanted,
-        },
+        lease: Lease { customer: head.customer, epoch, until, wanted: head.wanted },
         case,
         next,
         nudged: head.wanted > head.handled,
@@ -110,11 +100,8 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
     let Some(row) = rows.next()? else { return Ok(None) };
     let key = effect_key(row, 0)?;
     let (kind, status): (String, String) = (row.get(2)?, row.get(3)?);
-    let corrupt = |why: &str| StoreError::Corrupt {
-        table: "effect",
-        row: key.to_string(),
-        why: why.to_owned(),
-    };
+    let corrupt =
+        |why: &str| StoreError::Corrupt { table: "effect", row: key.to_string(), why: why.to_owned() };
     let kind = match kind.as_str() {
         "submit" => OpenKind::Submit,
         "offer" => OpenKind::Officer(OfficerWord::Offer),
@@ -124,12 +111,7 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         _ => return Err(corrupt("its kind is not known")),
     };
     let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
-    Ok(Some(OpenEffect {
-        kind,
-        status,
-        sealed: row.get(4)?,
-        key,
-    }))
+    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key }))
 }
 
 /// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
@@ -249,11 +231,7 @@ fn put_case(connection: &Connection, case: &Case, next: Option<Next>) -> Result<
         return Ok(());
     }
     let why = format!("version {} does not follow what is stored", case.version);
-    Err(StoreError::Corrupt {
-        table: "cases",
-        row: case.id.to_string(),
-        why,
-    })
+    Err(StoreError::Corrupt { table: "cases", row: case.id.to_string(), why })
 }
 
 pub(super) fn put_application(
@@ -335,11 +313,7 @@ pub(super) fn forget(connection: &Connection, lease: &Lease, now: Timestamp) -> 
     let gone = connection
         .prepare_cached("DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL")?
         .execute(params![customer, epoch])?;
-    Ok(if again + gone > 0 {
-        Finished::Done
-    } else {
-        Finished::LeaseLost
-    })
+    Ok(if again + gone > 0 { Finished::Done } else { Finished::LeaseLost })
 }
 
 /// Law: only for the one process that owns the database. Whoever held a lease is dead, so their customers are due now;
@@ -368,16 +342,10 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Sto
         let sql = format!("SELECT min(due_at) FROM head WHERE rank = {rank} AND due_at IS NOT NULL");
         dues.extend(earliest(&sql)?);
     }
-    dues.extend(earliest(
-        "SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'",
-    )?);
+    dues.extend(earliest("SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'")?);
     dues.into_iter().min().map(timestamp).transpose()
 }
 
 fn unwritable(table: &'static str, customer: CustomerHashId, error: &serde_json::Error) -> StoreError {
-    StoreError::Corrupt {
-        table,
-        row: customer.to_string(),
-        why: error.to_string(),
-    }
+    StoreError::Corrupt { table, row: customer.to_string(), why: error.to_string() }
 }

@@ -35,11 +35,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What the writer thread is asked to do.
 pub(super) enum Request {
     /// Append one nudge to the log: the hot path.
-    Record {
-        nudge: Nudge,
-        at_ms: i64,
-        reply: Reply<i64>,
-    },
+    Record { nudge: Nudge, at_ms: i64, reply: Reply<i64> },
     /// Any other transaction.
     Work(Box<dyn Work>),
     /// Finish what waits, then end.
@@ -94,12 +90,8 @@ impl Writer {
     /// Starts the thread on `connection`; `wake` is told when a fold made somebody due.
     pub(super) fn start(connection: Connection, wake: Wake) -> Result<(Self, JoinHandle<()>), StoreError> {
         let (requests, inbox) = sync_channel(QUEUE_MAX);
-        let mut desk = Desk {
-            fold: Fold::resume(&connection)?,
-            connection,
-            wake,
-            unfolded_since: Some(Instant::now()),
-        };
+        let mut desk =
+            Desk { fold: Fold::resume(&connection)?, connection, wake, unfolded_since: Some(Instant::now()) };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.serve(&inbox))
@@ -121,11 +113,7 @@ impl Writer {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Work(Box::new(Job {
-            work,
-            outcome: None,
-            reply: Some(reply),
-        })))?;
+        self.send(Request::Work(Box::new(Job { work, outcome: None, reply: Some(reply) })))?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -160,11 +148,7 @@ impl Desk {
     fn serve(&mut self, inbox: &Receiver<Request>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         loop {
-            let wait = if self.unfolded_since.is_some() {
-                QUIET
-            } else {
-                IDLE
-            };
+            let wait = if self.unfolded_since.is_some() { QUIET } else { IDLE };
             match inbox.recv_timeout(wait) {
                 Ok(request) => group.push(request),
                 Err(RecvTimeoutError::Timeout) => self.fold_a_bite(Fold::BITE_QUIET),
@@ -179,10 +163,7 @@ impl Desk {
             }
             let stop = group.iter().any(|request| matches!(request, Request::Stop));
             self.commit_group(&mut group);
-            if self
-                .unfolded_since
-                .is_some_and(|since| since.elapsed() >= FOLD_WAIT)
-            {
+            if self.unfolded_since.is_some_and(|since| since.elapsed() >= FOLD_WAIT) {
                 self.fold_a_bite(Fold::BITE_BUSY);
             }
             if stop {
@@ -210,18 +191,14 @@ impl Desk {
 
     /// One transaction for the whole group. Gives the receipt id of each record, in order; `None` for one that failed.
     fn transact(&mut self, group: &mut [Request]) -> Result<Vec<Option<i64>>, StoreError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut receipts = Vec::with_capacity(group.len());
         {
             let mut append = transaction.prepare_cached(super::fold::APPEND)?;
             for request in group.iter_mut() {
                 if transaction.is_autocommit() {
                     // SQLite undoes a whole transaction by itself on a full disk: what follows would not be in it.
-                    return Err(StoreError::Unavailable(
-                        "the database undid the transaction".to_owned(),
-                    ));
+                    return Err(StoreError::Unavailable("the database undid the transaction".to_owned()));
                 }
                 match request {
                     Request::Record { nudge, at_ms, .. } => {
@@ -264,11 +241,7 @@ impl Desk {
 
 fn in_savepoint(connection: &Connection, work: &mut dyn Work) -> Result<(), StoreError> {
     connection.execute_batch("SAVEPOINT one")?;
-    let end = if work.run(connection).is_ok() {
-        "RELEASE one"
-    } else {
-        "ROLLBACK TO one; RELEASE one"
-    };
+    let end = if work.run(connection).is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
     Ok(connection.execute_batch(end)?)
 }
 

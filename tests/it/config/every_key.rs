@@ -17,24 +17,13 @@ struct Case {
 const WHSEC: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 
 const HOOK: &[(&str, &str)] = &[
-    (
-        "REINSTATE__NOTIFY__WEBHOOK__URL",
-        "https://app.example.test/hooks",
-    ),
+    ("REINSTATE__NOTIFY__WEBHOOK__URL", "https://app.example.test/hooks"),
     ("REINSTATE__NOTIFY__WEBHOOK__SECRETS", WHSEC),
 ];
 
 macro_rules! case {
     ($key:literal, $word:literal, $toml:literal, $beside:expr, $arrived:expr, $bad:literal => $why:literal) => {
-        Case {
-            key: $key,
-            word: $word,
-            toml: $toml,
-            beside: $beside,
-            arrived: $arrived,
-            bad: $bad,
-            why: $why,
-        }
+        Case { key: $key, word: $word, toml: $toml, beside: $beside, arrived: $arrived, bad: $bad, why: $why }
     };
 }
 
@@ -95,7 +84,7 @@ fn sections_of_nium() -> Vec<Case> {
              REINSTATE__NIUM__API_KEY_FILE"),
         case!("nium.client_name", "client1", "\"client1\"", &[], |c| c.nium.client_name == "client1",
             "client 1" => "must be printable ASCII without spaces or line ends"),
-        case!("nium.region", "UK", "\"UK\"", &[], |c| c.nium.region == Region::Uk && c.nium.region.as_str() == "UK",
+        case!("nium.region", "UK", "\"UK\"", &[], |c| c.nium.region == Some(Region::Uk),
             "GB" => "must be one of SG, EU, AU, HK, UK, US, CA, not \"GB\""),
         case!("nium.requests_per_second", "0.5", "0.5", &[], |c| (c.nium.requests_per_second - 0.5).abs() < 1e-9,
             "nan" => "must be between 0.01 and 1000"),
@@ -171,11 +160,7 @@ fn sections_of_cases() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    sections_of_ours()
-        .into_iter()
-        .chain(sections_of_nium())
-        .chain(sections_of_cases())
-        .collect()
+    sections_of_ours().into_iter().chain(sections_of_nium()).chain(sections_of_cases()).collect()
 }
 
 fn variable(key: &str) -> String {
@@ -202,18 +187,10 @@ fn every_key_can_come_from_a_file() {
     for case in cases() {
         let folder = Folder::new();
         let file = folder.file("r.toml", &format!("{} = {}", case.key, case.toml));
-        let mut sources = Sources {
-            file: Some(file),
-            ..with(case.beside)
-        };
+        let mut sources = Sources { file: Some(file), ..with(case.beside) };
         sources.env.remove(&variable(case.key));
         let config = Config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
-        assert!(
-            (case.arrived)(&config),
-            "{} = {}: {config:?}",
-            case.key,
-            case.toml
-        );
+        assert!((case.arrived)(&config), "{} = {}: {config:?}", case.key, case.toml);
     }
 }
 
@@ -228,10 +205,7 @@ fn every_bad_value_is_told_with_its_key_and_place() {
 
 #[test]
 fn all_bad_values_are_told_at_once() {
-    let bad: Vec<(String, &str)> = cases()
-        .iter()
-        .map(|case| (variable(case.key), case.bad))
-        .collect();
+    let bad: Vec<(String, &str)> = cases().iter().map(|case| (variable(case.key), case.bad)).collect();
     let more: Vec<(&str, &str)> = bad.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let told = refused(&more);
     let told: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -246,10 +220,7 @@ fn an_empty_variable_is_told_and_drops_nothing() {
     for key in keys() {
         let name = variable(key);
         let told = refused(&[(name.as_str(), " ")]);
-        assert_eq!(
-            told,
-            format!("{key} ({name}): is empty; remove the variable to keep what the file says")
-        );
+        assert_eq!(told, format!("{key} ({name}): is empty; remove the variable to keep what the file says"));
     }
 }
 
@@ -276,13 +247,8 @@ fn a_pair_is_whole_or_absent() {
     let name = ("REINSTATE__CALLBACK__STATIC_HEADER_NAME", "x-key");
     let hmac = ("REINSTATE__CALLBACK__HMAC_HEADER", "x-key");
     let hmac_secret = ("REINSTATE__CALLBACK__HMAC_SECRETS", "MDEyMzQ1Njc4OWFiY2RlZg==");
-    let told = [
-        refused(&[value]),
-        refused(&[name, hmac]),
-        refused(&HOOK[..1]),
-        refused(&HOOK[1..]),
-    ]
-    .join("\n");
+    let told =
+        [refused(&[value]), refused(&[name, hmac]), refused(&HOOK[..1]), refused(&HOOK[1..])].join("\n");
     let expected = "callback.static_header_name: is missing: nothing would look at callback.static_header_values\n\
         callback.static_header_values (default): is missing: callback.static_header_name would lock everybody out\n\
         callback.hmac_secrets (default): is missing: callback.hmac_header would lock everybody out\n\
@@ -291,10 +257,7 @@ fn a_pair_is_whole_or_absent() {
         notify.webhook.url: is missing: nothing would be signed with notify.webhook.secrets";
     assert_eq!(told, expected);
     let told = refused(&[value, name, hmac, hmac_secret]);
-    assert!(
-        told.ends_with("is the same header as callback.static_header_name"),
-        "{told}"
-    );
+    assert!(told.ends_with("is the same header as callback.static_header_name"), "{told}");
     let twice = format!("k1:{MASTER_KEY},k1:{MASTER_KEY}");
     let told = refused(&[("REINSTATE__PRIVACY__MASTER_KEYS", &twice)]);
     assert!(told.contains("two keys with the same id"), "{told}");
@@ -303,13 +266,7 @@ fn a_pair_is_whole_or_absent() {
 #[test]
 fn a_list_has_a_longest_length() {
     let longest = vec!["10.0.0.1"; 256].join(",");
-    assert_eq!(
-        load(&[("REINSTATE__CALLBACK__ALLOW_FROM", &longest)])
-            .callback
-            .allow_from
-            .len(),
-        256
-    );
+    assert_eq!(load(&[("REINSTATE__CALLBACK__ALLOW_FROM", &longest)]).callback.allow_from.len(), 256);
     let told = refused(&[("REINSTATE__CALLBACK__ALLOW_FROM", &format!("{longest},10.0.0.1"))]);
     assert!(told.contains("has 257 entries; 256 are the most"), "{told}");
 }

@@ -60,12 +60,9 @@ fn the_built_in_rules_know_what_officers_write() {
 
 #[test]
 fn the_built_in_rules_leave_alone_what_says_nothing() {
-    for remark in [
-        "",
-        "KYC FAILED",
-        "APPLICANT -> VERIFIED|DIRECTOR -> VERIFIED",
-        "KYC : SCREENING COMPLETED|VERIFIED",
-    ] {
+    for remark in
+        ["", "KYC FAILED", "APPLICANT -> VERIFIED|DIRECTOR -> VERIFIED", "KYC : SCREENING COMPLETED|VERIFIED"]
+    {
         assert_eq!(verdict(remark), None, "{remark}");
     }
 }
@@ -73,26 +70,11 @@ fn the_built_in_rules_leave_alone_what_says_nothing() {
 #[test]
 fn final_rules_come_first_and_fixable_ones_say_what_to_fix() {
     let rules = load(&[]).flow.rules;
-    let finals = rules
-        .iter()
-        .take_while(|rule| rule.class == RuleClass::Final)
-        .count();
-    assert!(
-        finals > 0
-            && rules[finals..]
-                .iter()
-                .all(|rule| rule.class == RuleClass::Fixable)
-    );
-    let bare: Vec<&str> = rules[finals..]
-        .iter()
-        .filter(|rule| rule.fields.is_empty())
-        .map(|rule| rule.name.as_str())
-        .collect();
-    assert_eq!(
-        bare,
-        ["incomplete"],
-        "nobody can say which field an incomplete application lacks"
-    );
+    let finals = rules.iter().take_while(|rule| rule.class == RuleClass::Final).count();
+    assert!(finals > 0 && rules[finals..].iter().all(|rule| rule.class == RuleClass::Fixable));
+    let bare: Vec<&str> =
+        rules[finals..].iter().filter(|rule| rule.fields.is_empty()).map(|rule| rule.name.as_str()).collect();
+    assert_eq!(bare, ["incomplete"], "nobody can say which field an incomplete application lacks");
 }
 
 #[test]
@@ -144,9 +126,7 @@ fn every_fault_of_every_rule_is_told() {
         "rule 5 has in fields a whole number instead of text",
         r#"rule 6 ("good") has the name of an earlier rule"#,
     ];
-    let told: Vec<&str> = told
-        .lines()
-        .filter_map(|line| line.split_once("): ").map(|(_, why)| why))
-        .collect();
+    let told: Vec<&str> =
+        told.lines().filter_map(|line| line.split_once("): ").map(|(_, why)| why)).collect();
     assert_eq!(told, expected);
 }
