@@ -200,11 +200,8 @@ async fn one_write_that_fails_does_not_take_its_neighbours_with_it() {
     ground.nudge(id(1), None).await;
     let lease = ground.claim().await.unwrap();
     let bad = looked(&lease, 7, ground.clock.now());
-    ground
-        .store
-        .commit(&lease, Commit { hold: true, ..looked(&lease, 1, ground.clock.now()) })
-        .await
-        .unwrap();
+    let held = Commit { hold: true, ..looked(&lease, 1, ground.clock.now()) };
+    assert_eq!(ground.store.commit(&lease, held).await.unwrap(), Finished::Done);
     let nudge = Nudge {
         customer: Some(id(2)),
         looks: true,

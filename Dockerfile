@@ -1,0 +1,32 @@
+# Two stages: the first has the compiler, the second has the binary and nothing to log in with.
+
+FROM docker.io/library/rust:1.95-slim-bookworm AS build
+WORKDIR /build
+# Dependencies alone first, so that a change of the source does not build them again.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src benches/intake tests/it \
+    && echo 'fn main() {}' | tee src/main.rs benches/intake/main.rs > tests/it/main.rs \
+    && touch src/lib.rs \
+    && cargo build --release --locked --bin reinstate \
+    && rm -rf src target/release/reinstate target/release/.fingerprint/reinstate-* target/release/deps/*reinstate-*
+COPY config config
+COPY src src
+RUN cargo build --release --locked --bin reinstate \
+    && install -D -m 0755 target/release/reinstate /out/usr/bin/reinstate \
+    && install -d -m 0750 -o 65532 -g 65532 /out/var/lib/reinstate
+
+# glibc, libgcc, CA certificates; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /out/ /
+# The root may be read-only: everything that is written goes to the data volume.
+ENV REINSTATE__STORE__URL=sqlite:/var/lib/reinstate/reinstate.db
+WORKDIR /var/lib/reinstate
+VOLUME /var/lib/reinstate
+USER 65532:65532
+# Callbacks. The admin listener stays on the container's loopback; to reach it from outside set
+# REINSTATE__ADMIN__LISTEN=0.0.0.0:9090 and map that port to a trusted network only.
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/usr/bin/reinstate", "healthcheck"]
+ENTRYPOINT ["/usr/bin/reinstate"]
+CMD ["serve"]
