@@ -1,7 +1,7 @@
 //! One case and one observation in, one decision out.
 //!
 //! Every (state, observation) pair has a line: no `_` arm stands in these matches, so a new state or observation does
-//! not compile until somebody has said what it means everywhere. What a look saw is in [`super::looked`].
+//! not compile until somebody has said what it means everywhere. What a look saw is in `flow::looked`.
 
 use jiff::{SignedDuration, Timestamp};
 

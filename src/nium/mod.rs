@@ -5,7 +5,7 @@
 //! - `error`: what a call came to
 //! - `pace`: leave to call
 //!
-//! A call takes a [`Permit`](pace::Permit), so that whoever has something to commit before sending can wait for the
+//! A call takes a [`Permit`], so that whoever has something to commit before sending can wait for the
 //! pace first. Nothing is retried here, and nothing below us may: see [`Nium::new`].
 
 pub mod error;

@@ -1,5 +1,5 @@
 //! JSON under `/v1`: one file per resource. A handler takes the request apart, calls `ops`, and answers; what an error
-//! looks like outside is decided in [`problem_of`] alone.
+//! looks like outside is decided in `problem_of` alone.
 
 pub mod auth;
 mod callbacks;
