@@ -66,8 +66,8 @@ struct LogRow {
 }
 
 impl Fold {
-    /// Log rows folded at once while acknowledgements wait: about a millisecond.
-    pub(super) const BITE_BUSY: usize = 128;
+    /// Log rows folded at once while acknowledgements wait: well under a millisecond.
+    pub(super) const BITE_BUSY: usize = 64;
     /// Log rows folded at once when nobody waits.
     pub(super) const BITE_QUIET: usize = 1_024;
 

@@ -4,8 +4,8 @@
 //! A request that fails is undone by itself (a savepoint) and cannot take the others with it; if the COMMIT fails,
 //! each is tried once more alone, so that one that cannot be stored does not refuse its neighbours.
 //!
-//! Between groups the thread folds (see [`super::fold`]): at once when nobody waits, and in small bites under load, so
-//! that the fold starts at most [`FOLD_WAIT`] after a nudge even while acknowledgements keep coming.
+//! Between groups the thread folds (see [`super::fold`]): at once when nobody waits, and in small bites under load,
+//! which take a tenth of its time so that acknowledgements never wait for work that can wait.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -23,10 +23,14 @@ use crate::store::wake::Wake;
 pub(super) const QUEUE_MAX: usize = 16_384;
 /// Writes in one transaction: bounds how long the first of a group waits for the last.
 const GROUP_MAX: usize = 512;
-/// How long the fold may be put off while acknowledgements keep coming.
-const FOLD_WAIT: Duration = Duration::from_millis(200);
-/// A pause this long in the stream of writes is taken as quiet enough to fold.
-const QUIET: Duration = Duration::from_millis(1);
+/// While acknowledgements keep coming, the fold rests this many times as long as its last bite took: it has a tenth of
+/// the thread, and what a flood leaves behind is folded when it ends.
+const FOLD_REST: u32 = 9;
+/// How often the thread looks whether the fold may go on while nothing is written.
+const GLANCE: Duration = Duration::from_millis(1);
+/// A pause this long in the stream of writes lets the fold have the whole thread. Shorter ones are only clients that
+/// were all answered at once and have not asked again yet.
+const QUIET: Duration = Duration::from_millis(20);
 /// How long an idle writer sleeps before it looks around; only a backstop, any write wakes it.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -90,8 +94,9 @@ impl Writer {
     /// Starts the thread on `connection`; `wake` is told when a fold made somebody due.
     pub(super) fn start(connection: Connection, wake: Wake) -> Result<(Self, JoinHandle<()>), StoreError> {
         let (requests, inbox) = sync_channel(QUEUE_MAX);
-        let mut desk =
-            Desk { fold: Fold::resume(&connection)?, connection, wake, unfolded_since: Some(Instant::now()) };
+        let now = Instant::now();
+        let fold = Fold::resume(&connection)?;
+        let mut desk = Desk { connection, fold, wake, unfolded: true, fold_not_before: now, last_write: now };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.serve(&inbox))
@@ -140,18 +145,21 @@ struct Desk {
     connection: Connection,
     fold: Fold,
     wake: Wake,
-    /// Since when log rows wait for the fold; `None` when all are folded.
-    unfolded_since: Option<Instant>,
+    /// Log rows wait for the fold.
+    unfolded: bool,
+    /// Until when the fold rests, unless it is quiet.
+    fold_not_before: Instant,
+    last_write: Instant,
 }
 
 impl Desk {
     fn serve(&mut self, inbox: &Receiver<Request>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         loop {
-            let wait = if self.unfolded_since.is_some() { QUIET } else { IDLE };
+            let wait = if self.unfolded { GLANCE } else { IDLE };
             match inbox.recv_timeout(wait) {
                 Ok(request) => group.push(request),
-                Err(RecvTimeoutError::Timeout) => self.fold_a_bite(Fold::BITE_QUIET),
+                Err(RecvTimeoutError::Timeout) => self.fold_if_it_may(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             while group.len() < GROUP_MAX {
@@ -163,9 +171,8 @@ impl Desk {
             }
             let stop = group.iter().any(|request| matches!(request, Request::Stop));
             self.commit_group(&mut group);
-            if self.unfolded_since.is_some_and(|since| since.elapsed() >= FOLD_WAIT) {
-                self.fold_a_bite(Fold::BITE_BUSY);
-            }
+            self.last_write = Instant::now();
+            self.fold_if_it_may();
             if stop {
                 return;
             }
@@ -211,21 +218,26 @@ impl Desk {
             }
         }
         transaction.commit()?;
-        if !receipts.is_empty() && self.unfolded_since.is_none() {
-            self.unfolded_since = Some(Instant::now());
-        }
+        self.unfolded |= !receipts.is_empty();
         Ok(receipts)
     }
 
-    fn fold_a_bite(&mut self, rows_max: usize) {
-        if self.unfolded_since.is_none() {
+    fn fold_if_it_may(&mut self) {
+        if !self.unfolded {
             return;
         }
+        if self.last_write.elapsed() >= QUIET {
+            self.fold_a_bite(Fold::BITE_QUIET);
+        } else if Instant::now() >= self.fold_not_before {
+            self.fold_a_bite(Fold::BITE_BUSY);
+        }
+    }
+
+    fn fold_a_bite(&mut self, rows_max: usize) {
+        let begun = Instant::now();
         match self.fold.bite(&mut self.connection, rows_max) {
             Ok(folded) => {
-                if folded.rows < rows_max {
-                    self.unfolded_since = None;
-                }
+                self.unfolded = folded.rows == rows_max;
                 if folded.made_due {
                     self.wake.wake();
                 }
@@ -233,9 +245,9 @@ impl Desk {
             Err(error) => {
                 // Nothing is lost: the cursor did not move, and the next write brings us back here.
                 tracing::warn!(%error, "the fold failed; it is tried again");
-                self.unfolded_since = Some(Instant::now());
             }
         }
+        self.fold_not_before = Instant::now() + begun.elapsed() * FOLD_REST;
     }
 }
 
