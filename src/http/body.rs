@@ -10,6 +10,10 @@ use axum::body::{Body, HttpBody};
 /// Largest body the intake reads, in bytes. Nium's webhooks are well under 4 KiB; this is room for a mistake.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// How much of a larger body is read and thrown away, in bytes. Most clients write their whole request before they
+/// read: an answer that closes the connection under them would show as a broken pipe instead of a 413.
+const DISCARD_BYTES_MAX: usize = 1024 * 1024;
+
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFault {
@@ -27,8 +31,8 @@ pub(super) async fn read(body: Body, keep: bool, wait: Duration) -> Result<Vec<u
     if body.is_end_stream() {
         return Ok(Vec::new());
     }
-    // The lower bound of a body that has a Content-Length is that length: such a body is refused unread.
-    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > BODY_BYTES_MAX) {
+    // The lower bound of a body that has a Content-Length is that length: a huge one is refused unread.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > DISCARD_BYTES_MAX) {
         return Err(BodyFault::TooLarge);
     }
     tokio::time::timeout(wait, drain(body, keep)).await.unwrap_or(Err(BodyFault::TooSlow))
@@ -41,14 +45,16 @@ async fn drain(mut body: Body, keep: bool) -> Result<Vec<u8>, BodyFault> {
         let frame = frame.map_err(|_| BodyFault::Broken)?;
         let Some(data) = frame.data_ref() else { continue };
         length = length.saturating_add(data.len());
-        if length > BODY_BYTES_MAX {
+        if length > DISCARD_BYTES_MAX {
             return Err(BodyFault::TooLarge);
         }
-        if keep {
+        if length > BODY_BYTES_MAX {
+            kept = Vec::new();
+        } else if keep {
             kept.extend_from_slice(data);
         }
     }
-    Ok(kept)
+    if length > BODY_BYTES_MAX { Err(BodyFault::TooLarge) } else { Ok(kept) }
 }
 
 #[cfg(test)]

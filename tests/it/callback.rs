@@ -253,16 +253,23 @@ async fn a_body_at_the_bound_is_taken_and_one_over_is_not() {
 
     let over = door.post(&target(), &[], chunked(BODY_BYTES_MAX + 1)).await;
     assert_eq!(problem(over, 413).await, "body_too_large");
-    // Only the head is sent: the answer comes without reading the body, and without asking for it.
+    // A client that writes everything before it reads hears the same, and not that the connection broke.
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n",
+        target()
+    );
+    let answer = door.raw(&(head + &"x".repeat(1_000_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // Only the head is sent: the answer comes without reading a huge body, and without asking for it.
     let announced = format!(
         "POST {} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         target(),
-        BODY_BYTES_MAX + 1
+        2 * 1024 * 1024
     );
     let answer = door.raw(&announced).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert_eq!(door.recorded().len(), 2);
-    door.assert_counted("intake_bad_requests_total{reason=\"body_too_large\"} 2");
+    door.assert_counted("intake_bad_requests_total{reason=\"body_too_large\"} 3");
 }
 
 #[tokio::test]
