@@ -2,6 +2,7 @@
 //! [`App`]; the listeners come from outside, so that a test can bind port 0.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::nium::{self, Nium};
 use crate::ops::Ops;
+use crate::spool::{self, Spool};
 use crate::store::wake::Wake;
 use crate::store::{Place, Store, Use};
 use crate::vault::{MasterKey, Vault};
@@ -55,6 +57,7 @@ pub struct App {
     admin: Listener,
     worker: Arc<Worker>,
     store: Arc<Store>,
+    spool: Arc<Spool>,
     stopping: Arc<AtomicBool>,
     drain: Duration,
 }
@@ -72,6 +75,7 @@ impl App {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
         take_over(&store).await?;
+        let spool = Arc::new(open_spool(config)?);
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -79,6 +83,7 @@ impl App {
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
+            spool: Arc::clone(&spool),
             nium: nium_client(config, &metrics)?,
             vault: Arc::clone(&vault),
             notifier: notifier(config)?,
@@ -87,10 +92,11 @@ impl App {
             wake,
             metrics: metrics.work.clone(),
         };
-        let callbacks = callback_state(config, &store, &metrics)?;
+        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
         let api = Arc::new(api_state(config, &store, vault, clock.clone(), api_url));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
+            spool: Arc::clone(&spool),
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
@@ -110,6 +116,7 @@ impl App {
             },
             worker: Arc::new(Worker::new(parts)),
             store,
+            spool,
             stopping,
             drain: config.public.drain,
         })
@@ -152,6 +159,12 @@ impl App {
             Ok(())
         });
 
+        let (drain, soft) = (Arc::clone(&self.worker), life.soft());
+        life.spawn("drain", async move {
+            worker::drain::drain(drain, soft).await;
+            Ok(())
+        });
+
         tokio::select! {
             () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
             () = life.soft().cancelled_owned() => {}
@@ -176,8 +189,12 @@ impl App {
                 finished.await
             }
         };
-        let store = Arc::clone(&self.store);
-        let closed = tokio::task::spawn_blocking(move || store.close()).await.is_ok();
+        let (store, spool) = (Arc::clone(&self.store), Arc::clone(&self.spool));
+        let close = move || {
+            spool.close();
+            store.close();
+        };
+        let closed = tokio::task::spawn_blocking(close).await.is_ok();
         tracing::info!(well, "stopped");
         well && closed
     }
@@ -301,7 +318,22 @@ fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {
     Notifier::new(options).map(Some).context("notify.webhook")
 }
 
-fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> anyhow::Result<CallbackState> {
+/// Opens the spool: where the configuration says, or beside the database.
+fn open_spool(config: &Config) -> anyhow::Result<Spool> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    let beside = || PathBuf::from(format!("{}.spool", path.display()));
+    let folder = config.store.spool_dir.clone().unwrap_or_else(beside);
+    let options = spool::Options { folder, bytes: config.store.spool_bytes };
+    Spool::open(&options).context("opening the spool")
+}
+
+fn callback_state(
+    config: &Config,
+    store: &Arc<Store>,
+    spool: &Arc<Spool>,
+    metrics: &Metrics,
+    clock: Clock,
+) -> anyhow::Result<CallbackState> {
     let rules = &config.callback;
     let static_header = match &rules.static_header {
         Some(header) => {
@@ -329,7 +361,13 @@ fn callback_state(config: &Config, store: &Arc<Store>, metrics: &Metrics) -> any
         body_wait: config.public.body_timeout,
         store_wait: callback::STORE_WAIT,
     };
-    Ok(CallbackState::new(Arc::clone(store), Arc::new(access), &metrics.intake, options))
+    let places = callback::Places {
+        store: Arc::clone(store),
+        spool: Arc::clone(spool),
+        clock,
+        access: Arc::new(access),
+    };
+    Ok(CallbackState::new(places, &metrics.intake, options))
 }
 
 async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {

@@ -18,7 +18,7 @@
 //! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
 //! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::api`, `http::health` |
 //! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
-//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `metrics` |
+//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics` |
 //! | 0 | `domain`: nouns and rules, no input or output |
 //! | beside | `clock`, `secret`, `lifecycle`, `telemetry`; `sim` is the pretend Nium and names nothing of ours |
 //!
@@ -27,7 +27,7 @@
 //! ```text
 //! Nium ─ POST callback ─► http::callback ─ Store::record    appended, group commit on one writer thread, fsync
 //!                              ▼                             (a fold then makes the customer due: store::sqlite::fold)
-//!                             200
+//!                             200                            (store away? Spool::append + fsync; worker::drain later)
 //! worker::runner ─ Store::claim ─► Lease                     on disk before anything runs
 //! worker::inbox  ─ Nium::details ─► Observation ─► flow::decide ─► Decision
 //!                └ Store::commit(lease, …)                   case, timeline, effects, nudges handled: one transaction
@@ -70,6 +70,7 @@ pub mod nium;
 pub mod ops;
 pub mod secret;
 pub mod sim;
+pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod vault;

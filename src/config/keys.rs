@@ -49,6 +49,8 @@ pub(super) const KEYS: &[Key] = &[
     key("admin.url", Kind::One),
     key("admin.bootstrap_token", Kind::Secret),
     key("store.url", Kind::One),
+    key("store.spool_dir", Kind::One),
+    key("store.spool_mib", Kind::One),
     key("nium.base_url", Kind::One),
     key("nium.client_hash_id", Kind::One),
     key("nium.api_key", Kind::Secret),

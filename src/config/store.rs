@@ -1,14 +1,26 @@
 //! `[store]`: where cases are kept.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::problem::shown;
 use super::reader::{Reader, Told};
 
-/// The database.
+/// Bytes in a mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// Mebibytes that the spool takes; one holds about 5,000 callbacks.
+const SPOOL_MIB: RangeInclusive<u64> = 1..=1024;
+
+/// The database, and what stands in for it.
 #[derive(Clone, Debug)]
 pub struct Store {
     /// Which database, and where.
     pub url: StoreUrl,
+    /// The folder of the spool; beside the database if it is not set.
+    pub spool_dir: Option<PathBuf>,
+    /// The size of the spool, in bytes.
+    pub spool_bytes: u64,
 }
 
 /// A database that this release can open.
@@ -20,7 +32,14 @@ pub enum StoreUrl {
 
 pub(super) fn read(reader: &mut Reader) -> Result<Store, Told> {
     let url = reader.value("store.url", parse);
-    Ok(Store { url: url? })
+    let spool_dir = reader.optional("store.spool_dir", folder);
+    let spool_mib = reader.whole::<u64>("store.spool_mib", &SPOOL_MIB);
+    Ok(Store { url: url?, spool_dir: spool_dir?, spool_bytes: spool_mib? * MIB })
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_file() { Err(format!("names a file, not a folder: {}", shown(text))) } else { Ok(path) }
 }
 
 fn parse(text: &str) -> Result<StoreUrl, String> {

@@ -17,15 +17,18 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 use super::access::{Access, Refusal};
 use super::body::{self, BodyFault};
 use super::error::{FieldError, Problem};
 use super::webhook::{self, WebhookFault};
+use crate::clock::Clock;
 use crate::domain::id::{CustomerHashId, RequestId};
 use crate::domain::nudge::{Nudge, Source};
 use crate::metrics::IntakeMetrics;
+use crate::spool::Spool;
 use crate::store::Store;
 
 /// The path of the compliance callback, after the secret segment if there is one.
@@ -37,9 +40,9 @@ pub const WEBHOOK_PATH: &str = "/webhook";
 /// How long a caller may take to send its body. Nium's callback has none, and a webhook fits into one packet or two.
 pub const BODY_WAIT: Duration = Duration::from_secs(10);
 
-/// How long the store may take to make a nudge durable; a group commit takes milliseconds. A nudge that is answered
-/// 503 because of this limit may be on disk all the same: it then causes one look too many.
-pub const STORE_WAIT: Duration = Duration::from_secs(5);
+/// How long the store may take to make a nudge durable before the spool does; a group commit takes milliseconds. The
+/// nudge may be on disk all the same: when the spool is drained it is recognised as the same delivery.
+pub const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// The query parameter that says which customer a callback is about.
 const CUSTOMER_PARAMETER: &str = "customerHashId";
@@ -58,9 +61,23 @@ pub struct Options {
     pub store_wait: Duration,
 }
 
+/// Who is behind the doors.
+pub struct Places {
+    /// The one door to the database.
+    pub store: Arc<Store>,
+    /// The last resort while it is away.
+    pub spool: Arc<Spool>,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Who may knock.
+    pub access: Arc<Access>,
+}
+
 /// Everything behind the doors.
 pub struct CallbackState {
     store: Arc<Store>,
+    spool: Arc<Spool>,
+    clock: Clock,
     access: Arc<Access>,
     options: Options,
     metrics: IntakeMetrics,
@@ -71,7 +88,8 @@ pub struct CallbackState {
 impl CallbackState {
     /// Puts the doors together and sets every counter they use to zero.
     #[must_use]
-    pub fn new(store: Arc<Store>, access: Arc<Access>, metrics: &IntakeMetrics, options: Options) -> Self {
+    pub fn new(places: Places, metrics: &IntakeMetrics, options: Options) -> Self {
+        let Places { store, spool, clock, access } = places;
         for refusal in Refusal::ALL {
             let _at_zero = metrics.refused(refusal.as_str());
         }
@@ -80,6 +98,8 @@ impl CallbackState {
         }
         Self {
             store,
+            spool,
+            clock,
             access,
             options,
             metrics: metrics.clone(),
@@ -161,22 +181,39 @@ impl CallbackState {
         Ok((head, body))
     }
 
+    /// Makes the nudge durable: in the store, or in the spool while the store is away. Once the store has failed the
+    /// spool comes first, so that nobody waits for the limit again and again.
     async fn keep(&self, nudge: Nudge) -> Result<(), NotTaken> {
+        let at = self.clock.now();
+        if self.spool.on_detour() && self.spooled(&nudge, at).await {
+            return Ok(());
+        }
         let source = nudge.source.as_str();
-        let recorded = tokio::time::timeout(self.options.store_wait, self.store.record(nudge)).await;
-        match recorded {
+        match tokio::time::timeout(self.options.store_wait, self.store.record(nudge.clone(), at)).await {
             Ok(Ok(receipt)) => {
                 tracing::debug!(source, receipt, "nudge recorded");
-                Ok(())
+                return Ok(());
             }
             // Not above debug: one line per callback would bury the one error of the store itself. The counter tells.
-            Ok(Err(error)) => {
-                tracing::debug!(source, %error, "nudge not recorded");
-                Err(NotTaken::Unkept)
+            Ok(Err(error)) => tracing::debug!(source, %error, "nudge not recorded"),
+            Err(_) => tracing::debug!(source, "the store did not answer in time"),
+        }
+        if !self.spool.on_detour() {
+            tracing::warn!("the store does not take callbacks; they go to the spool until it does");
+            self.spool.set_detour(true);
+        }
+        if self.spooled(&nudge, at).await { Ok(()) } else { Err(NotTaken::Unkept) }
+    }
+
+    async fn spooled(&self, nudge: &Nudge, at: Timestamp) -> bool {
+        match self.spool.append(nudge, at).await {
+            Ok(()) => {
+                self.metrics.spooled.inc();
+                true
             }
-            Err(_) => {
-                tracing::debug!(source, "the store did not answer in time");
-                Err(NotTaken::Unkept)
+            Err(error) => {
+                tracing::debug!(%error, "nudge not spooled");
+                false
             }
         }
     }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::error::Problem;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::spool::Spool;
 use crate::store::Store;
 
 /// How long the writer may take to answer a readiness question.
@@ -25,6 +26,8 @@ const PING_WAIT: Duration = Duration::from_secs(2);
 pub struct HealthState {
     /// The one door to the database.
     pub store: Arc<Store>,
+    /// The last resort of the intake.
+    pub spool: Arc<Spool>,
     /// Everything that is counted.
     pub metrics: Arc<Metrics>,
     /// Where `now` comes from.
@@ -56,14 +59,12 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         Ok(Err(_)) => "unavailable",
         Err(_) => "slow",
     };
-    let is_ready = store == "ok" && !stopping;
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let word = if stopping {
-        "stopping"
-    } else if is_ready {
-        "ready"
-    } else {
-        "not_ready"
+    // Ready means that a callback would be kept, wherever.
+    let (status, word) = match (stopping, store == "ok", state.spool.has_room()) {
+        (true, ..) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        (false, true, true) if !state.spool.on_detour() => (StatusCode::OK, "ready"),
+        (false, true, _) | (false, false, true) => (StatusCode::OK, "degraded"),
+        (false, false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
     if !verbose {
         return (status, Json(json!({ "status": word }))).into_response();
@@ -73,6 +74,8 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
     let detail = json!({
         "status": word,
         "store": store,
+        "spool": if state.spool.has_room() { "ok" } else { "full or unavailable" },
+        "callbacksSpooled": state.spool.waiting(),
         "customersDue": gauges.as_ref().map(|gauges| gauges.due),
         "callbacksUnfolded": gauges.as_ref().map(|gauges| gauges.unfolded),
         "lastCallbackSecondsAgo":
@@ -94,6 +97,7 @@ async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
         // The rest is still worth scraping, above all while the store is away.
         Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
     }
+    state.metrics.rows.set_spool(state.spool.waiting(), state.spool.bytes());
     match state.metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),

@@ -26,8 +26,10 @@ pub struct IntakeMetrics {
     acks: Family<BySource, Counter>,
     refused: Family<ByReason, Counter>,
     bad_requests: Family<ByReason, Counter>,
-    /// Nudges answered 503 because they could not be made durable.
+    /// Nudges answered 503 because neither database nor spool took them.
     pub store_failures: Counter,
+    /// Nudges that went to the spool because the store was away.
+    pub spooled: Counter,
     /// Time from the request's head to the 200, in seconds.
     pub ack_seconds: Timing,
 }
@@ -66,8 +68,13 @@ impl IntakeMetrics {
         );
         registry.register(
             "intake_store_failures",
-            "Callbacks and webhooks answered 503 because they could not be made durable",
+            "Callbacks and webhooks answered 503 because neither database nor spool took them",
             self.store_failures.clone(),
+        );
+        registry.register(
+            "intake_spooled",
+            "Callbacks and webhooks kept in the spool because the database did not take them",
+            self.spooled.clone(),
         );
         registry.register_with_unit(
             "intake_ack",

@@ -35,6 +35,8 @@ pub struct RowMetrics {
     due: Whole,
     unfolded: Whole,
     last_callback: Whole,
+    spool_records: Whole,
+    spool_bytes: Whole,
 }
 
 /// A word, how many rows it has, and since when the oldest waits.
@@ -67,6 +69,12 @@ impl RowMetrics {
         self.last_callback.set(age(last_callback));
     }
 
+    /// Sets what waits in the spool.
+    pub fn set_spool(&self, records: u64, bytes: u64) {
+        self.spool_records.set(i64::try_from(records).unwrap_or(i64::MAX));
+        self.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// Makes the metrics visible to a scrape, every series at zero.
     pub fn register(&self, registry: &mut Registry) {
         self.set(&[], &[], 0, 0, None, Timestamp::UNIX_EPOCH);
@@ -90,6 +98,12 @@ impl RowMetrics {
             "Callbacks on file that the fold has not read yet",
             self.unfolded.clone(),
         );
+        registry.register(
+            "spool_records",
+            "Callbacks in the spool that wait for the database",
+            self.spool_records.clone(),
+        );
+        registry.register_with_unit("spool", "Bytes that they take", Unit::Bytes, self.spool_bytes.clone());
         registry.register_with_unit(
             "last_callback_age",
             "How long ago the last callback or webhook came; 0 before the first",

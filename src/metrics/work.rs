@@ -72,6 +72,8 @@ pub struct WorkMetrics {
     pauses: Family<ByOutcome, Counter>,
     /// Work whose lease was gone when it finished: nothing was written.
     pub leases_lost: Counter,
+    /// Spooled callbacks that went on file.
+    pub drained: Counter,
     /// Attempts of the worker that ended in an error of ours.
     pub failures: Counter,
     /// How long calls to Nium took.
@@ -148,6 +150,11 @@ impl WorkMetrics {
         );
         registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
         registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
+        registry.register(
+            "spool_drained",
+            "Callbacks that went from the spool into the database",
+            self.drained.clone(),
+        );
         registry.register(
             "leases_lost",
             "Work whose lease was gone when it finished",

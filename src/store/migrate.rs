@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// The statements of each step, in order; the number of a step is its place, from 1.
-const SQLITE: &[&str] = &[include_str!("migrations/0001_main_job.sqlite.sql")];
+const SQLITE: &[&str] = &[
+    include_str!("migrations/0001_main_job.sqlite.sql"),
+    include_str!("migrations/0002_never_lose.sqlite.sql"),
+];
 
 /// Brings an SQLite database to the schema of this release; each step is one transaction with its number.
 pub fn sqlite(connection: &mut Connection) -> Result<(), StoreError> {

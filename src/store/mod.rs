@@ -74,12 +74,20 @@ impl Store {
         Ok(Self { backend, clock, wake })
     }
 
-    /// Law: when this returns a receipt, the nudge is on disk. A caller that hears an error may find it stored all the
-    /// same; storing it twice only raises a delivery count.
-    pub async fn record(&self, nudge: Nudge) -> Result<i64, StoreError> {
-        let now = self.clock.now();
+    /// Law: when this returns a receipt, the nudge that knocked at `at` is on disk. A caller that hears an error may find
+    /// it stored all the same.
+    pub async fn record(&self, nudge: Nudge, at: Timestamp) -> Result<i64, StoreError> {
+        self.record_as(nudge, at, false).await
+    }
+
+    /// Law: like [`Store::record`], for a nudge that was spooled: if it is on file already, it is the same delivery.
+    pub async fn record_again(&self, nudge: Nudge, at: Timestamp) -> Result<i64, StoreError> {
+        self.record_as(nudge, at, true).await
+    }
+
+    async fn record_as(&self, nudge: Nudge, at: Timestamp, again: bool) -> Result<i64, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        match tokio::time::timeout(RECORD_WAIT, store.record(nudge, now)).await {
+        match tokio::time::timeout(RECORD_WAIT, store.record(nudge, at, again)).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::Unavailable(format!("the disk did not answer within {RECORD_WAIT:?}"))),
         }
@@ -276,7 +284,7 @@ impl Store {
         store.gauges(self.clock.now()).await
     }
 
-    /// Whether the writer begins a transaction. Writes nothing.
+    /// Whether a write reaches the disk.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let Backend::Sqlite(store) = &self.backend;
         store.ping().await

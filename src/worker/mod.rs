@@ -6,8 +6,10 @@
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
+//! - `drain`: what the spool holds goes into the store
 //! - `house`: what is kept only for a while goes
 
+pub mod drain;
 mod guard;
 pub mod house;
 mod inbox;
@@ -30,6 +32,7 @@ use crate::domain::id::CustomerHashId;
 use crate::flow::classify::Rule;
 use crate::metrics::WorkMetrics;
 use crate::nium::Nium;
+use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
@@ -85,6 +88,7 @@ impl fmt::Debug for Chance {
 pub struct Worker {
     options: Options,
     store: Arc<Store>,
+    spool: Arc<Spool>,
     nium: Nium,
     vault: Arc<Vault>,
     notifier: Option<Notifier>,
@@ -102,6 +106,8 @@ pub struct Parts {
     pub options: Options,
     /// The one door to the database.
     pub store: Arc<Store>,
+    /// Callbacks that came while it was away.
+    pub spool: Arc<Spool>,
     /// The client of Nium's API.
     pub nium: Nium,
     /// Seals what is personal.
@@ -122,8 +128,20 @@ impl Worker {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { options, store, nium, vault, notifier, clock, chance, wake, metrics } = parts;
-        Self { options, store, nium, vault, notifier, clock, chance, wake, metrics, lane: Lane::default() }
+        let Parts { options, store, spool, nium, vault, notifier, clock, chance, wake, metrics } = parts;
+        Self {
+            options,
+            store,
+            spool,
+            nium,
+            vault,
+            notifier,
+            clock,
+            chance,
+            wake,
+            metrics,
+            lane: Lane::default(),
+        }
     }
 
     /// The data key of a customer, made if there is none yet.

@@ -13,6 +13,7 @@ use reinstate::http::access::{self, Access};
 use reinstate::http::callback::{self, BODY_WAIT, CallbackState, STORE_WAIT};
 use reinstate::http::serve;
 use reinstate::metrics::IntakeMetrics;
+use reinstate::spool::{self, Spool};
 use reinstate::store::wake::Wake;
 use reinstate::store::{Place, Store, Use};
 use reqwest::{Body, Response};
@@ -55,6 +56,8 @@ enum Mood {
     Away,
     /// Somebody else holds it locked.
     Silent,
+    /// It was closed, and so was the spool.
+    BothAway,
 }
 
 /// A running intake on a port of its own; it ends with the test.
@@ -62,6 +65,7 @@ pub(crate) struct Door {
     address: SocketAddr,
     folder: tempfile::TempDir,
     _locked: Option<Connection>,
+    spool: Arc<Spool>,
     registry: Registry,
     client: reqwest::Client,
     _server: JoinSet<()>,
@@ -76,9 +80,15 @@ pub(crate) fn start(options: Options) -> Door {
     let store = Store::open(&Place::Sqlite(path.clone()), Use::Serve, Clock::System, Wake::default());
     let store = Arc::new(store.unwrap());
     let mut locked = None;
+    let spool = Spool::open(&spool::Options { folder: folder.path().join("spool"), bytes: 1 << 20 });
+    let spool = Arc::new(spool.unwrap());
     match options.mood {
         Mood::Well => {}
         Mood::Away => store.close(),
+        Mood::BothAway => {
+            store.close();
+            spool.close();
+        }
         Mood::Silent => {
             let other = Connection::open(&path).unwrap();
             other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -94,13 +104,19 @@ pub(crate) fn start(options: Options) -> Door {
         store_wait: options.store_wait,
     };
     let access = Arc::new(Access::new(options.access));
-    let router = callback::router(CallbackState::new(Arc::clone(&store), access, &metrics, doors));
+    let places = callback::Places {
+        store: Arc::clone(&store),
+        spool: Arc::clone(&spool),
+        clock: Clock::System,
+        access,
+    };
+    let router = callback::router(CallbackState::new(places, &metrics, doors));
     let mut server = JoinSet::new();
     server.spawn(async move {
         serve::serve(listener, router, serve::Options::default(), serve::Handle::new()).await.unwrap();
     });
     let client = client_builder().build().unwrap();
-    Door { address, folder, _locked: locked, registry, client, _server: server }
+    Door { address, folder, _locked: locked, spool, registry, client, _server: server }
 }
 
 fn with_access(access: access::Options) -> Door {
@@ -326,14 +342,26 @@ async fn a_request_id_is_kept_when_it_is_one() {
 }
 
 #[tokio::test]
-async fn a_nudge_that_is_not_kept_is_not_acknowledged() {
+async fn a_nudge_that_nobody_keeps_is_not_acknowledged() {
+    let door = start(Options { mood: Mood::BothAway, ..Options::default() });
+    let answer = door.post(&target(), &[], "").await;
+    assert_eq!(problem(answer, 503).await, "not_recorded");
+    door.assert_counted("intake_store_failures_total 1");
+    door.assert_counted("intake_acks_total{source=\"callback\"} 0");
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_the_spool_keeps_what_knocks() {
     let hurry = Duration::from_millis(50);
     for mood in [Mood::Away, Mood::Silent] {
         let door = start(Options { mood, store_wait: hurry, ..Options::default() });
-        let answer = door.post(&target(), &[], "").await;
-        assert_eq!(problem(answer, 503).await, "not_recorded");
-        door.assert_counted("intake_store_failures_total 1");
-        door.assert_counted("intake_acks_total{source=\"callback\"} 0");
+        for _ in 0..3 {
+            assert_eq!(door.post(&target(), &[], "").await.status().as_u16(), 200);
+        }
+        door.assert_counted("intake_spooled_total 3");
+        door.assert_counted("intake_acks_total{source=\"callback\"} 3");
+        assert_eq!(door.spool.waiting(), 3);
+        assert!(door.spool.on_detour());
     }
 }
 

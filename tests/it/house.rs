@@ -221,6 +221,15 @@ impl House {
         self.ask(Method::GET, path, None).await
     }
 
+    /// One sample of `/metrics`, by its name and labels.
+    pub async fn metric(&self, name: &str) -> i64 {
+        let url = format!("http://{}/metrics", self.admin);
+        let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = line.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        value.trim_end_matches(".0").parse().unwrap_or_else(|error| panic!("{name} {value}: {error}"))
+    }
+
     /// The pretend Nium's controls.
     pub async fn nium(&self, method: Method, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.sim.base_url());

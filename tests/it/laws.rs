@@ -42,7 +42,7 @@ impl Ground {
         let request_id = request_id.map(|text| RequestId::parse(text).unwrap());
         let nudge =
             Nudge { customer: Some(id), looks: true, source: Source::Callback, request_id, template: None };
-        self.store.record(nudge).await.unwrap();
+        self.store.record(nudge, self.clock.now()).await.unwrap();
         self.folded().await;
     }
 
@@ -211,11 +211,32 @@ async fn one_write_that_fails_does_not_take_its_neighbours_with_it() {
     };
     // All of them wait for the same thread; the middle one breaks a law.
     let (first, broken, last) = tokio::join!(
-        ground.store.record(nudge.clone()),
+        ground.store.record(nudge.clone(), ground.clock.now()),
         ground.store.commit(&lease, bad),
-        ground.store.record(nudge)
+        ground.store.record(nudge, ground.clock.now())
     );
     assert!(first.is_ok() && broken.is_err() && last.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_spooled_and_stored_is_one_delivery() {
+    let ground = Ground::new();
+    let request_id = RequestId::parse("r-1");
+    let nudge =
+        Nudge { customer: Some(id(1)), looks: true, source: Source::Callback, request_id, template: None };
+    let at = ground.clock.now();
+    let earlier = at - Duration::from_mins(1);
+    ground.store.record(nudge.clone(), at).await.unwrap();
+    ground.store.record_again(nudge.clone(), at).await.unwrap();
+    ground.folded().await;
+    let count = async || ground.store.callbacks(None, None, 9).await.unwrap()[0].deliveries;
+    assert_eq!(count().await, 1);
+    ground.store.record(nudge.clone(), at).await.unwrap();
+    ground.store.record_again(nudge, earlier).await.unwrap();
+    ground.folded().await;
+    assert_eq!(count().await, 3);
+    let callbacks = ground.store.callbacks(None, None, 9).await.unwrap();
+    assert_eq!((callbacks[0].received_at, callbacks[0].last_received_at), (earlier, at));
 }
 
 #[tokio::test]

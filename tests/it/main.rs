@@ -14,6 +14,7 @@ mod house;
 mod journeys;
 mod laws;
 mod listener;
+mod outage;
 mod restart;
 mod serve;
 mod tidy;

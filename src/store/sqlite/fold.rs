@@ -10,35 +10,47 @@ use crate::domain::nudge::{Nudge, Template};
 use crate::store::error::StoreError;
 
 /// One row of the log.
-pub(super) const APPEND: &str = "INSERT INTO callback_log (at, customer, looks, source, request_id, template)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const APPEND: &str =
+    "INSERT INTO callback_log (at, customer, looks, source, request_id, template, again)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-const READ: &str = "SELECT id, at, customer, looks, source, request_id, template
+const READ: &str = "SELECT id, at, customer, looks, source, request_id, template, again
      FROM callback_log WHERE id > ?1 ORDER BY id LIMIT ?2";
 
-const DELIVER: &str = "INSERT INTO callback (id, customer, request_id, source, template, first_at, last_at, deliveries)
+// A spooled nudge of the same millisecond is the same delivery: its insert took too long, and it came both ways.
+const DELIVER: &str =
+    "INSERT INTO callback (id, customer, request_id, source, template, first_at, last_at, deliveries)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
-     ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = deliveries + 1, last_at = excluded.last_at";
+     ON CONFLICT (customer, request_id) DO UPDATE SET
+         deliveries = deliveries + NOT (?7 AND excluded.last_at IN (first_at, last_at)),
+         first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
 
 // A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge.
 const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, 2, 1, ?2)
      ON CONFLICT (customer) DO UPDATE SET
-         wanted = wanted + 1,
+         wanted = wanted + 1, historic = 0,
          due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
 
+/// One nudge on its way into the log.
+pub(super) struct Entry {
+    pub(super) nudge: Nudge,
+    /// When it knocked, in milliseconds since 1970.
+    pub(super) at_ms: i64,
+    /// It comes out of the spool.
+    pub(super) again: bool,
+}
+
 /// Appends one nudge by the statement prepared from [`APPEND`].
-pub(super) fn append(
-    statement: &mut CachedStatement<'_>,
-    nudge: &Nudge,
-    at_ms: i64,
-) -> rusqlite::Result<usize> {
+pub(super) fn append(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result<usize> {
+    let nudge = &entry.nudge;
     statement.execute(params![
-        at_ms,
+        entry.at_ms,
         nudge.customer.as_ref().map(CustomerHashId::as_bytes),
         nudge.looks,
         nudge.source.as_str(),
         nudge.request_id.as_ref().map(RequestId::as_str),
         nudge.template.as_ref().map(Template::as_str),
+        entry.again,
     ])
 }
 
@@ -63,6 +75,7 @@ struct LogRow {
     source: String,
     request_id: Option<String>,
     template: Option<String>,
+    again: bool,
 }
 
 impl Fold {
@@ -102,7 +115,8 @@ impl Fold {
                     row.request_id,
                     row.source,
                     row.template,
-                    row.at
+                    row.at,
+                    row.again
                 ])?;
                 if row.looks && row.customer.is_some() {
                     nudge.execute(params![row.customer, row.at])?;
@@ -130,6 +144,7 @@ impl Fold {
                 source: row.get(4)?,
                 request_id: row.get(5)?,
                 template: row.get(6)?,
+                again: row.get(7)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use self::fold::Entry;
 use self::writer::Writer;
 use super::error::StoreError;
 use super::rows::{
@@ -89,8 +90,8 @@ impl Sqlite {
         })
     }
 
-    pub(super) async fn record(&self, nudge: Nudge, now: Timestamp) -> Result<i64, StoreError> {
-        self.writer.record(nudge, column::ms(now)).await
+    pub(super) async fn record(&self, nudge: Nudge, at: Timestamp, again: bool) -> Result<i64, StoreError> {
+        self.writer.record(Entry { nudge, at_ms: column::ms(at), again }).await
     }
 
     pub(super) async fn claim(
@@ -257,7 +258,7 @@ impl Sqlite {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.run(|_| Ok(())).await
+        self.writer.run(work::touch).await
     }
 
     /// Runs one short read on a thread where blocking is allowed.

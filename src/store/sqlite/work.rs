@@ -34,6 +34,12 @@ struct HeadRow {
     trouble: LookTrouble,
 }
 
+/// Writes something that changes nothing, so that a disk that is full or gone shows itself.
+pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE cursor SET position = position WHERE name = 'fold'")?.execute([])?;
+    Ok(())
+}
+
 /// Law: a claimed customer is due for nobody else until `until`; ranks are served in order.
 pub(super) fn claim(
     connection: &Connection,

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::fold::Fold;
-use crate::domain::nudge::Nudge;
+use super::fold::{Entry, Fold};
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
 
@@ -39,7 +38,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What the writer thread is asked to do.
 pub(super) enum Request {
     /// Append one nudge to the log: the hot path.
-    Record { nudge: Nudge, at_ms: i64, reply: Reply<i64> },
+    Record { entry: Entry, reply: Reply<i64> },
     /// Any other transaction.
     Work(Box<dyn Work>),
     /// Finish what waits, then end.
@@ -105,9 +104,9 @@ impl Writer {
     }
 
     /// Appends one nudge and waits until it is on disk.
-    pub(super) async fn record(&self, nudge: Nudge, at_ms: i64) -> Result<i64, StoreError> {
+    pub(super) async fn record(&self, entry: Entry) -> Result<i64, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Record { nudge, at_ms, reply })?;
+        self.send(Request::Record { entry, reply })?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -208,8 +207,8 @@ impl Desk {
                     return Err(StoreError::Unavailable("the database undid the transaction".to_owned()));
                 }
                 match request {
-                    Request::Record { nudge, at_ms, .. } => {
-                        let stored = super::fold::append(&mut append, nudge, *at_ms);
+                    Request::Record { entry, .. } => {
+                        let stored = super::fold::append(&mut append, entry);
                         receipts.push(stored.ok().map(|_| transaction.last_insert_rowid()));
                     }
                     Request::Work(work) => in_savepoint(&transaction, work.as_mut())?,

@@ -1,0 +1,459 @@
+//! The last resort for a callback while the database is away: it is appended to a local journal, flushed to disk, and
+//! recorded properly when the database is back.
+//!
+//! One file of a fixed size, written full of zeros when it is made, so that a full disk cannot take the place away.
+//! Records stand one after the other: length, checksum, content; a zero length ends them. A record that was being
+//! written when the power failed was never acknowledged: its checksum does not match, and it is passed over. When all
+//! records have been drained the file is zeroed and begins again. Draining twice is harmless: a nudge that is on file
+//! already only asks for one more look.
+//!
+//! One thread owns the file and flushes once for all who wait, like the store's writer.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::domain::id::{CustomerHashId, RequestId};
+use crate::domain::nudge::{Nudge, Source, Template};
+
+/// The journal's name inside its folder.
+const FILE: &str = "callbacks.spool";
+/// Content of one record at most, in bytes; the longest that the intake makes is under 400.
+const CONTENT_BYTES_MAX: usize = 1024;
+/// Length and checksum before the content, in bytes.
+const HEAD_BYTES: usize = 8;
+/// The zero length that ends the records, in bytes.
+const END_BYTES: usize = 4;
+/// Callbacks that may wait for the journal at once.
+const QUEUE_MAX: usize = 16_384;
+/// Records flushed together at most.
+const GROUP_MAX: usize = 512;
+/// Zeros written at once.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Where the journal is, and how large.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder; it is created.
+    pub folder: PathBuf,
+    /// The size of the file, in bytes; a callback takes about 200.
+    pub bytes: u64,
+}
+
+/// Why the spool did not do something.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder or the file cannot be used.
+    #[error("{0}: {1}")]
+    File(String, String),
+    /// Another process has it.
+    #[error("{0} is in use by another `reinstate serve`; give each its own store.spool_dir")]
+    InUse(String),
+    /// Every byte is taken.
+    #[error("the spool is full")]
+    Full,
+    /// It was closed, or its thread ended.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+/// A nudge as it was spooled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spooled {
+    /// What knocked.
+    pub nudge: Nudge,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Some records, and where the next ones begin.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// In the order in which they were appended.
+    pub records: Vec<Spooled>,
+    /// Where to read on.
+    pub next: u64,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, SpoolError>>;
+
+enum Request {
+    Append { record: Vec<u8>, reply: Reply<()> },
+    Read { from: u64, most: usize, reply: Reply<Page> },
+    Clear { upto: u64, reply: Reply<bool> },
+    Stop,
+}
+
+/// What is told outside the thread without asking it.
+#[derive(Debug, Default)]
+struct Sign {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    has_room: AtomicBool,
+    detour: AtomicBool,
+}
+
+/// A handle to the journal.
+#[derive(Debug)]
+pub struct Spool {
+    requests: SyncSender<Request>,
+    sign: Arc<Sign>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Spool {
+    /// Opens the journal, making it if it is not there, and finds out what waits in it. A disk without room for the
+    /// whole file is only warned about: what fits is still worth having.
+    pub fn open(options: &Options) -> Result<Self, SpoolError> {
+        let path = options.folder.join(FILE);
+        let file = open_alone(&options.folder, &path)?;
+        if let Err(error) = fill_with_zeros(&file, options.bytes) {
+            tracing::warn!(path = %path.display(), %error, "the spool could not be given all of its space");
+        }
+        let found = scan(&file).map_err(|error| cannot(&path, &error))?;
+        if found.damaged > 0 {
+            tracing::error!(damaged = found.damaged, path = %path.display(), "spooled callbacks cannot be read");
+        }
+        if found.records > 0 {
+            tracing::warn!(waiting = found.records, "callbacks of an earlier process wait in the spool");
+        }
+        let sign = Arc::new(Sign::default());
+        let mut desk = Desk {
+            file,
+            tail: found.tail,
+            records: found.records,
+            bytes: options.bytes,
+            sign: Arc::clone(&sign),
+        };
+        desk.show(true);
+        let (requests, inbox) = sync_channel(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || desk.serve(&inbox))
+            .map_err(|error| cannot(&path, &error))?;
+        Ok(Self { requests, sign, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Law: when this returns, the nudge is on disk.
+    pub async fn append(&self, nudge: &Nudge, at: Timestamp) -> Result<(), SpoolError> {
+        let record = encode(nudge, at)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Append { record, reply })?;
+        answer.await.map_err(|_| SpoolError::Closed)?
+    }
+
+    /// At most `most` records from `from` on; 0 is the beginning.
+    pub async fn read(&self, from: u64, most: usize) -> Result<Page, SpoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Read { from, most, reply })?;
+        answer.await.map_err(|_| SpoolError::Closed)?
+    }
+
+    /// Law: forgets all records if none stands at or after `upto`; otherwise nothing changes, and false is returned.
+    pub async fn clear(&self, upto: u64) -> Result<bool, SpoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Clear { upto, reply })?;
+        answer.await.map_err(|_| SpoolError::Closed)?
+    }
+
+    /// Records that wait to be drained.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.sign.records.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that they take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.sign.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more callback would be taken, as far as is known without trying.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.sign.has_room.load(Ordering::Relaxed)
+    }
+
+    /// Whether callbacks go here first, since the store failed and has not been seen well since.
+    #[must_use]
+    pub fn on_detour(&self) -> bool {
+        self.sign.detour.load(Ordering::Relaxed)
+    }
+
+    /// Says whether callbacks go here first.
+    pub fn set_detour(&self, detour: bool) {
+        self.sign.detour.store(detour, Ordering::Relaxed);
+    }
+
+    /// Finishes what waits and ends the thread. Blocks until it has ended.
+    pub fn close(&self) {
+        let _ = self.requests.send(Request::Stop);
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the spool's thread panicked");
+        }
+    }
+
+    fn send(&self, request: Request) -> Result<(), SpoolError> {
+        self.requests.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => SpoolError::Full,
+            TrySendError::Disconnected(_) => SpoolError::Closed,
+        })
+    }
+}
+
+/// What the thread has in front of it.
+struct Desk {
+    file: File,
+    /// Where the next record goes.
+    tail: u64,
+    records: u64,
+    /// The size that the file may have.
+    bytes: u64,
+    sign: Arc<Sign>,
+}
+
+impl Desk {
+    fn serve(&mut self, inbox: &Receiver<Request>) {
+        while let Ok(first) = inbox.recv() {
+            let mut appends = Vec::new();
+            let mut next = Some(first);
+            while let Some(Request::Append { record, reply }) = next {
+                appends.push((record, reply));
+                next = if appends.len() < GROUP_MAX { inbox.try_recv().ok() } else { None };
+            }
+            self.append(appends);
+            match next {
+                Some(Request::Read { from, most, reply }) => {
+                    let _ = reply.send(self.read(from, most));
+                }
+                Some(Request::Clear { upto, reply }) => {
+                    let _ = reply.send(self.clear(upto));
+                }
+                Some(Request::Stop) => return,
+                Some(Request::Append { .. }) | None => {}
+            }
+        }
+    }
+
+    /// Writes what fits and flushes once; then everybody hears.
+    fn append(&mut self, appends: Vec<(Vec<u8>, Reply<()>)>) {
+        if appends.is_empty() {
+            return;
+        }
+        let mut written = Vec::new();
+        let (mut fitting, mut refused) = (Vec::new(), Vec::new());
+        for (record, reply) in appends {
+            let end = self.tail + length_of(written.len() + record.len() + END_BYTES);
+            if end > self.bytes {
+                refused.push(reply);
+            } else {
+                written.extend(record);
+                fitting.push(reply);
+            }
+        }
+        let taken = length_of(written.len());
+        written.extend([0; END_BYTES]);
+        let stored = match self.file.write_all_at(&written, self.tail).and_then(|()| self.file.sync_data()) {
+            Ok(()) => {
+                self.tail += taken;
+                self.records += length_of(fitting.len());
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the spool could not be written");
+                Err(SpoolError::File(FILE.to_owned(), error.to_string()))
+            }
+        };
+        self.show(stored.is_ok());
+        for reply in fitting {
+            let _ = reply.send(stored.clone());
+        }
+        for reply in refused {
+            let _ = reply.send(Err(SpoolError::Full));
+        }
+    }
+
+    fn read(&mut self, from: u64, most: usize) -> Result<Page, SpoolError> {
+        let failed = |error: std::io::Error| SpoolError::File(FILE.to_owned(), error.to_string());
+        let mut reader = reader_at(&self.file, from).map_err(failed)?;
+        let mut page = Page { records: Vec::new(), next: from };
+        while page.records.len() < most && page.next < self.tail {
+            let Some((content, length)) = next_record(&mut reader).map_err(failed)? else { break };
+            page.next += length;
+            page.records.extend(content.and_then(|content| decode(&content)));
+        }
+        Ok(page)
+    }
+
+    fn clear(&mut self, upto: u64) -> Result<bool, SpoolError> {
+        if upto < self.tail {
+            return Ok(false);
+        }
+        let zeroed = zero(&self.file, 0, self.tail).and_then(|()| self.file.sync_data());
+        zeroed.map_err(|error| SpoolError::File(FILE.to_owned(), error.to_string()))?;
+        self.tail = 0;
+        self.records = 0;
+        self.show(true);
+        Ok(true)
+    }
+
+    fn show(&self, well: bool) {
+        let longest = length_of(HEAD_BYTES + CONTENT_BYTES_MAX + END_BYTES);
+        self.sign.records.store(self.records, Ordering::Relaxed);
+        self.sign.bytes.store(self.tail, Ordering::Relaxed);
+        self.sign.has_room.store(well && self.tail + longest <= self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The content of a record.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    at: i64,
+    customer: Option<[u8; 16]>,
+    looks: bool,
+    source: String,
+    request_id: Option<String>,
+    template: Option<String>,
+}
+
+fn encode(nudge: &Nudge, at: Timestamp) -> Result<Vec<u8>, SpoolError> {
+    let content = Content {
+        at: at.as_millisecond(),
+        customer: nudge.customer.as_ref().map(|customer| *customer.as_bytes()),
+        looks: nudge.looks,
+        source: nudge.source.as_str().to_owned(),
+        request_id: nudge.request_id.as_ref().map(|id| id.as_str().to_owned()),
+        template: nudge.template.as_ref().map(|template| template.as_str().to_owned()),
+    };
+    let content = serde_json::to_vec(&content).ok().filter(|content| content.len() <= CONTENT_BYTES_MAX);
+    let content =
+        content.ok_or_else(|| SpoolError::File(FILE.to_owned(), "a callback is too long".to_owned()))?;
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+    let mut record = Vec::with_capacity(HEAD_BYTES + content.len());
+    record.extend(length.to_le_bytes());
+    record.extend(crc32fast::hash(&content).to_le_bytes());
+    record.extend(content);
+    Ok(record)
+}
+
+fn decode(content: &[u8]) -> Option<Spooled> {
+    let content: Content = serde_json::from_slice(content).ok()?;
+    let nudge = Nudge {
+        customer: content.customer.map(CustomerHashId::from_bytes),
+        looks: content.looks,
+        source: Source::parse(&content.source)?,
+        request_id: content.request_id.as_deref().and_then(RequestId::parse),
+        template: content.template.as_deref().map(Template::keep),
+    };
+    Some(Spooled { nudge, at: Timestamp::from_millisecond(content.at).ok()? })
+}
+
+/// The next record: its content, unless the checksum says that it is damaged, and how many bytes it takes. `None` at
+/// the end, which is also where nothing sensible can be read.
+fn next_record(reader: &mut impl Read) -> std::io::Result<Option<(Option<Vec<u8>>, u64)>> {
+    let mut head = [0; HEAD_BYTES];
+    if !read_whole(reader, &mut head)? {
+        return Ok(None);
+    }
+    let [a, b, c, d, checksum @ ..] = head;
+    let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    if length == 0 || length > CONTENT_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut content = vec![0; length];
+    if !read_whole(reader, &mut content)? {
+        return Ok(None);
+    }
+    let whole = crc32fast::hash(&content) == u32::from_le_bytes(checksum);
+    Ok(Some((whole.then_some(content), length_of(HEAD_BYTES + length))))
+}
+
+/// False if the file ends before `buffer` is full.
+fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
+    match reader.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    records: u64,
+    damaged: u64,
+    tail: u64,
+}
+
+fn scan(file: &File) -> std::io::Result<Found> {
+    let mut reader = reader_at(file, 0)?;
+    let mut found = Found::default();
+    let mut torn = Found::default();
+    while let Some((content, length)) = next_record(&mut reader)? {
+        torn.tail += length;
+        if content.as_deref().and_then(decode).is_some() {
+            // What is damaged with a whole record after it was acknowledged; a damaged end never was.
+            found = Found { records: found.records + 1, damaged: torn.damaged, tail: torn.tail };
+        } else {
+            torn.damaged += 1;
+        }
+    }
+    Ok(found)
+}
+
+fn reader_at(file: &File, from: u64) -> std::io::Result<BufReader<File>> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(from))?;
+    Ok(BufReader::new(file))
+}
+
+fn open_alone(folder: &Path, path: &Path) -> Result<File, SpoolError> {
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|error| cannot(path, &error))?;
+    file.try_lock().map_err(|_| SpoolError::InUse(path.display().to_string()))?;
+    // The name of a new file is only on disk when its folder is.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| cannot(folder, &error))?;
+    Ok(file)
+}
+
+fn fill_with_zeros(file: &File, bytes: u64) -> std::io::Result<()> {
+    let length = file.metadata()?.len();
+    if length >= bytes {
+        return Ok(());
+    }
+    zero(file, length, bytes)?;
+    file.sync_all()
+}
+
+fn zero(file: &File, from: u64, upto: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < upto {
+        let zeros =
+            ZEROS.get(..usize::try_from(upto - at).unwrap_or(ZEROS.len()).min(ZEROS.len())).unwrap_or(&ZEROS);
+        file.write_all_at(zeros, at)?;
+        at += length_of(zeros.len());
+    }
+    Ok(())
+}
+
+fn length_of(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> SpoolError {
+    SpoolError::File(path.display().to_string(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
