@@ -77,6 +77,15 @@ pub enum LookError {
     Unreadable(&'static str),
 }
 
+/// Why a page of the Customer List was not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListError {
+    /// Nium is in trouble; the page waits.
+    Trouble(Trouble),
+    /// Neither release of the list gives a page that can be read; the text is a class of fault, never content.
+    Unreadable(&'static str),
+}
+
 /// What became of one POST to Unified Add Customer.
 #[derive(Debug)]
 pub enum SubmitAnswer {

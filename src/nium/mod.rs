@@ -2,6 +2,7 @@
 //!
 //! - `wire`: answers as they come, leniently
 //! - `parse`: answers into our nouns
+//! - `list`: the Customer List, in either of its releases
 //! - `error`: what a call came to
 //! - `pace`: leave to call
 //!
@@ -9,12 +10,14 @@
 //! pace first. Nothing is retried here, and nothing below us may: see [`Nium::new`].
 
 pub mod error;
+pub mod list;
 pub mod pace;
 mod parse;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -41,6 +44,10 @@ pub enum Endpoint {
     Details,
     /// Unified Add Customer.
     AddCustomer,
+    /// Customer List V3.
+    ListV3,
+    /// Customer List V2, where V3 is not there.
+    ListV2,
 }
 
 impl Endpoint {
@@ -50,6 +57,8 @@ impl Endpoint {
         match self {
             Self::Details => "details",
             Self::AddCustomer => "add_customer",
+            Self::ListV3 => "list_v3",
+            Self::ListV2 => "list_v2",
         }
     }
 }
@@ -96,6 +105,8 @@ pub struct Nium {
     headers: HeaderMap,
     pace: Pace,
     observer: Observer,
+    /// Customer List V3 could not be read, and V2 could: this process asks V2 alone.
+    older_list: AtomicBool,
 }
 
 impl fmt::Debug for Nium {
@@ -143,6 +154,7 @@ impl Nium {
             headers,
             pace,
             observer: options.observer,
+            older_list: AtomicBool::new(false),
         })
     }
 
@@ -164,13 +176,7 @@ impl Nium {
             .header("x-request-id", request_id.to_string());
         let looked = read_details(request).await;
         drop(permit);
-        let outcome = match &looked {
-            Ok(_) => "ok",
-            Err(LookError::NotFound) => "not_found",
-            Err(LookError::Trouble(trouble)) => trouble.kind.as_str(),
-            Err(LookError::Unreadable(_)) => "unreadable",
-        };
-        self.report(Endpoint::Details, outcome, begun, customer);
+        self.report(Endpoint::Details, outcome_of(&looked), begun, customer);
         looked
     }
 
@@ -226,7 +232,23 @@ fn request_body(request: &Map<String, Value>, customer: CustomerHashId) -> Vec<u
     Value::Object(body).to_string().into_bytes()
 }
 
+/// What a read came to, in the words of logs and metrics.
+fn outcome_of<T>(read: &Result<T, LookError>) -> &'static str {
+    match read {
+        Ok(_) => "ok",
+        Err(LookError::NotFound) => "not_found",
+        Err(LookError::Trouble(trouble)) => trouble.kind.as_str(),
+        Err(LookError::Unreadable(_)) => "unreadable",
+    }
+}
+
 async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
+    let value = read_value(request).await?;
+    parse::snapshot(&value).ok_or(LookError::Unreadable("the answer is not a JSON object"))
+}
+
+/// Sends a read, once, and gives the JSON of a 200.
+async fn read_value(request: RequestBuilder) -> Result<Value, LookError> {
     let trouble = |kind| LookError::Trouble(Trouble { kind, retry_after: None });
     let answer = request.send().await.map_err(|error| trouble(kind_of(&error)))?;
     let status = answer.status();
@@ -245,9 +267,7 @@ async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
         Err(BodyFault::TooLarge) => return Err(LookError::Unreadable("the answer is too large")),
         Err(BodyFault::Lost(kind)) => return Err(trouble(kind)),
     };
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|_| LookError::Unreadable("the answer is not readable JSON"))?;
-    parse::snapshot(&value).ok_or(LookError::Unreadable("the answer is not a JSON object"))
+    serde_json::from_slice(&body).map_err(|_| LookError::Unreadable("the answer is not readable JSON"))
 }
 
 async fn read_submission(request: RequestBuilder) -> SubmitAnswer {

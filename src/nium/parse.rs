@@ -62,7 +62,8 @@ pub(super) fn snapshot(answer: &Value) -> Option<Snapshot> {
     })
 }
 
-fn facts(outer: Object<'_>) -> Facts {
+/// The part that is not personal; the same in Customer Details and in both releases of the Customer List.
+pub(super) fn facts(outer: Object<'_>) -> Facts {
     let status = outer.text("status").or_else(|| outer.text("kycStatus"));
     let corporate = match outer.text("customerType") {
         Some(kind) => kind.eq_ignore_ascii_case("CORPORATE"),

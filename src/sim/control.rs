@@ -17,15 +17,18 @@ GET    /__sim/journal                        everything received and sent
 GET    /__sim/customers                      every customer
 GET    /__sim/customers/{id}                 one customer
 POST   /__sim/customers                      a made-up customer; the body may hold fields of Unified Add Customer
+DELETE /__sim/customers/{id}                 forget one: whoever comes later moves up in the Customer List
 POST   /__sim/customers/{id}/transition      {\"complianceStatus\": \"REJECT\", \"status\"?, \"remarks\"?, \"complianceRemarks\"?, \"silent\"?}
 POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|lagging|review|bare|reject|refuse|redirect, \"looks\"?}
 POST   /__sim/customers/{id}/quirk           {\"null_strings\", \"status_lags\", \"no_compliance\", \"no_updated_at\", \"kyc_status\",
                                               \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\"}
 POST   /__sim/callbacks                      {\"customerHashId\", \"requestId\"?}: call back about anybody
-POST   /__sim/faults                         {\"endpoint\": add_customer|details|callback, \"kind\", \"customerHashId\"?, \"times\"?}; kinds:
+POST   /__sim/faults                         {\"endpoint\": add_customer|details|list_v3|list_v2|list_item|callback, \"kind\",
+                                              \"customerHashId\"?, \"times\"?}; kinds:
                                               status {code, retryAfterSeconds?}, html, html200, truncated, hang {ms}, drop {applied},
                                               answer_lost, huge, not_found, wait {name}, before_answer;
-                                              for callbacks: drop_callback, duplicate {copies}, duplicate_new_id, delay {ms}
+                                              for callbacks: drop_callback, duplicate {copies}, duplicate_new_id, delay {ms};
+                                              for items of either list: item {how: no_id|odd_compliance|no_object|left_out}
 DELETE /__sim/faults                         none of them any more
 POST   /__sim/release/{name}                 let go of an answer that `wait` holds
 POST   /__sim/clock                          {\"advanceMs\"}: move Nium's clock
@@ -86,6 +89,10 @@ pub(super) async fn answer(world: &Arc<World>, asked: &Asked, rest: &str) -> Rep
         }
         ("GET", ["customers", id]) => Ok(one(&world.state(), id)),
         ("POST", ["customers"]) => create(world, asked).await,
+        ("DELETE", ["customers", id]) => {
+            let known = world.state().forget(&id.to_lowercase());
+            if known { Ok(done()) } else { Err(no_such_customer()) }
+        }
         ("POST", ["customers", id, act]) => customer_act(world, asked, &id.to_lowercase(), act),
         ("POST", ["callbacks"]) => knock(world, asked),
         ("POST", ["faults"]) => said::<Fault>(asked).map(|fault| {
@@ -124,14 +131,18 @@ fn said<T: DeserializeOwned>(asked: &Asked) -> Result<T, Reply> {
 fn one(state: &State, id: &str) -> Reply {
     match state.customers.get(&id.to_lowercase()) {
         Some(customer) => Reply::Json(200, customer.described()),
-        None => Reply::Json(404, json!({ "error": "no such customer" })),
+        None => no_such_customer(),
     }
+}
+
+fn no_such_customer() -> Reply {
+    Reply::Json(404, json!({ "error": "no such customer" }))
 }
 
 /// A made-up customer, created through the front door with the fields that were said.
 async fn create(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
     let said: serde_json::Map<String, Value> = said(asked)?;
-    let number = world.state().customers.len() + 1;
+    let number = world.state().created() + 1;
     let mut application = json!({
         "email": format!("customer{number}@example.test"), "mobile": format!("8{number:07}"), "countryCode": "SG",
         "firstName": "Ada", "lastName": "Sample", "dateOfBirth": "1990-02-03", "nationality": "SG",
@@ -146,6 +157,7 @@ async fn create(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
     let asked = Asked {
         method: "POST".to_owned(),
         path: format!("/api/v4/client/{}/customer", world.options.client_hash_id),
+        query: String::new(),
         api_key: Some(world.options.api_key.clone()),
         request_id: None,
         client_name: None,
@@ -155,14 +167,13 @@ async fn create(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
 }
 
 fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Result<Reply, Reply> {
-    let missing = || Reply::Json(404, json!({ "error": "no such customer" }));
     match act {
         "transition" => {
             let transition: Transition = said(asked)?;
             let silent = transition.silent;
             let reply = {
                 let mut state = world.state();
-                move_customer(&mut state, id, transition).ok_or_else(missing)?
+                move_customer(&mut state, id, transition).ok_or_else(no_such_customer)?
             };
             if !silent {
                 callbacks::send(world, id);
@@ -172,7 +183,7 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
         "outcome" => {
             let Resubmission { on_resubmission, looks } = said(asked)?;
             let mut state = world.state();
-            let customer = state.customers.get_mut(id).ok_or_else(missing)?;
+            let customer = state.customers.get_mut(id).ok_or_else(no_such_customer)?;
             customer.on_resubmission = on_resubmission;
             customer.looks_until_clear = looks.unwrap_or_default();
             Ok(done())
@@ -180,7 +191,7 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
         "quirk" => {
             let quirks: Quirks = said(asked)?;
             let mut state = world.state();
-            state.customers.get_mut(id).ok_or_else(missing)?.quirks = quirks;
+            state.customers.get_mut(id).ok_or_else(no_such_customer)?.quirks = quirks;
             Ok(done())
         }
         _ => Err(Reply::Json(404, json!({ "error": "no such control; GET /__sim/ lists them" }))),

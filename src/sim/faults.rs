@@ -74,6 +74,22 @@ pub(super) enum Kind {
     DuplicateNewId,
     /// Callbacks: sends it after this long.
     Delay { ms: u64 },
+    /// Items of the Customer List.
+    Item { how: Spoilt },
+}
+
+/// What is wrong with an item of the Customer List.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Spoilt {
+    /// It has no `customerHashId`.
+    NoId,
+    /// Its `complianceStatus` is an object.
+    OddCompliance,
+    /// It is null.
+    NoObject,
+    /// It is not on this page, as if it had moved to one that was already read.
+    LeftOut,
 }
 
 /// Takes the first fault that fits, once.

@@ -6,6 +6,7 @@
 //! - `strict`: what Unified Add Customer takes, field by field
 //! - `routes`: Nium's endpoints
 //! - `details`: what Customer Details V2 prints, quirks included
+//! - `list`: the Customer List, V2 and V3
 //! - `callbacks`: calling the client back
 //! - `faults`: named misbehaviour
 //! - `control`: everything under `/__sim/`, which is not Nium's
@@ -14,6 +15,7 @@ mod callbacks;
 mod control;
 mod details;
 mod faults;
+mod list;
 mod routes;
 mod state;
 mod strict;
@@ -99,6 +101,8 @@ impl World {
 struct Asked {
     method: String,
     path: String,
+    /// Without the question mark; empty where there is none.
+    query: String,
     api_key: Option<String>,
     request_id: Option<String>,
     client_name: Option<String>,
@@ -224,6 +228,7 @@ async fn serve(
     let asked = Asked {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
         api_key: header("x-api-key"),
         request_id: header("x-request-id"),
         client_name: header("x-client-name"),

@@ -1,5 +1,5 @@
-//! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, client details, and the
-//! simulation of a transition with Nium's own strictness (contract sections 5, 7, 9 and 14).
+//! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, the Customer List, client
+//! details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::faults::{Kind, take};
 use super::state::{Customer, Entry, Outcome, Quirks, State};
-use super::{Asked, Reply, World, callbacks, strict};
+use super::{Asked, Reply, World, callbacks, list, strict};
 
 /// Bytes of a huge answer: more than anybody should read.
 const HUGE_BYTES: usize = 8 * 1024 * 1024;
@@ -20,6 +20,7 @@ struct Call {
     endpoint: &'static str,
     client: Option<String>,
     customer: Option<String>,
+    query: String,
 }
 
 /// Answers one request of the client's.
@@ -63,13 +64,16 @@ fn read(asked: &Asked) -> Call {
         ("GET", ["api", "v2", "client", client, "customer", customer]) => {
             ("details", Some(*client), Some(*customer))
         }
+        ("GET", ["api", "v3", "client", client, "customers"]) => ("list_v3", Some(*client), None),
+        ("GET", ["api", "v2", "client", client, "customers"]) => ("list_v2", Some(*client), None),
         ("GET", ["api", "v1", "client", client]) => ("client", Some(*client), None),
         ("POST", ["api", "v1", "simulations", "onboard", customer, "transition"]) => {
             ("simulate", None, Some(*customer))
         }
         _ => ("unknown", None, None),
     };
-    Call { endpoint, client: client.map(str::to_owned), customer: customer.map(str::to_lowercase) }
+    let (client, customer) = (client.map(str::to_owned), customer.map(str::to_lowercase));
+    Call { endpoint, client, customer, query: asked.query.clone() }
 }
 
 /// 401 and 403 are bare JSON strings (contract section 2.1, E2).
@@ -96,7 +100,13 @@ async fn misbehave(
     let act = || act(world, call, body.clone(), seq);
     match fault {
         None
-        | Some(Kind::DropCallback | Kind::Duplicate { .. } | Kind::DuplicateNewId | Kind::Delay { .. }) => {
+        | Some(
+            Kind::DropCallback
+            | Kind::Duplicate { .. }
+            | Kind::DuplicateNewId
+            | Kind::Delay { .. }
+            | Kind::Item { .. },
+        ) => {
             let (reply, moved) = act();
             call_back(world, moved);
             reply
@@ -183,6 +193,8 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
             (reply, moved)
         }
         ("details", Some(id)) => (details(&mut state, id), None),
+        ("list_v3", _) => (list::answer(&mut state, list::Release::V3, &call.query, seq), None),
+        ("list_v2", _) => (list::answer(&mut state, list::Release::V2, &call.query, seq), None),
         ("client", _) => {
             let url = state.callback_url.clone().or_else(|| world.options.callback_url.clone());
             let client = json!({
@@ -260,6 +272,7 @@ fn create(
         on_resubmission: Outcome::default(),
         looks_until_clear: 0,
         quirks: Quirks::default(),
+        place: state.next_place(),
     };
     let answer = taken(&customer, redirects);
     state.keep_email(email, &id);

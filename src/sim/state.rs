@@ -104,6 +104,9 @@ pub(super) struct Customer {
     /// Looks that still see Pending after COMPLETED.
     pub(super) looks_until_clear: u32,
     pub(super) quirks: Quirks,
+    /// Its place in the order of creation: times have whole seconds only.
+    #[serde(skip)]
+    pub(super) place: u64,
 }
 
 impl Customer {
@@ -143,6 +146,7 @@ pub(super) struct State {
     pub(super) callback_header: Option<(String, String)>,
     offset: SignedDuration,
     emails: HashMap<String, String>,
+    created: u64,
 }
 
 impl State {
@@ -188,5 +192,22 @@ impl State {
     /// Files a new customer or a new application of a known one.
     pub(super) fn keep_email(&mut self, email: &str, id: &str) {
         self.emails.insert(email.to_lowercase(), id.to_owned());
+    }
+
+    /// How many customers were ever created.
+    pub(super) fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// The place of a new customer in the order of creation.
+    pub(super) fn next_place(&mut self) -> u64 {
+        self.created += 1;
+        self.created
+    }
+
+    /// Forgets a customer; says whether there was one.
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        self.emails.retain(|_, owner| owner != id);
+        self.customers.remove(id).is_some()
     }
 }

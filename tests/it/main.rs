@@ -13,6 +13,7 @@ mod config;
 mod house;
 mod journeys;
 mod laws;
+mod list;
 mod listener;
 mod outage;
 mod restart;
