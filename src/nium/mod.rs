@@ -11,6 +11,8 @@
 pub mod error;
 pub mod pace;
 mod parse;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fmt;
@@ -31,6 +33,8 @@ use crate::domain::snapshot::Snapshot;
 
 /// Longest answer that is read, in bytes; a customer's details have a few thousand.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest wait that Nium may ask for: whatever it says, a customer is looked at again.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -162,7 +166,7 @@ impl Nium {
         let request = self
             .request(&self.reader, Method::GET, &format!("v2/client/{}/customer/{customer}", self.client_id))
             .header("x-request-id", request_id.to_string());
-        let looked = read_details(request).await;
+        let looked = read_details(request, customer).await;
         drop(permit);
         let outcome = match &looked {
             Ok(_) => "ok",
@@ -226,7 +230,7 @@ fn request_body(request: &Map<String, Value>, customer: CustomerHashId) -> Vec<u
     Value::Object(body).to_string().into_bytes()
 }
 
-async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
+async fn read_details(request: RequestBuilder, customer: CustomerHashId) -> Result<Snapshot, LookError> {
     let trouble = |kind| LookError::Trouble(Trouble { kind, retry_after: None });
     let answer = request.send().await.map_err(|error| trouble(kind_of(&error)))?;
     let status = answer.status();
@@ -247,6 +251,9 @@ async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
     };
     let value: Value = serde_json::from_slice(&body)
         .map_err(|_| LookError::Unreadable("the answer is not readable JSON"))?;
+    if parse::is_about_another(&value, customer) {
+        return Err(LookError::Unreadable("the answer is about another customer"));
+    }
     parse::snapshot(&value).ok_or(LookError::Unreadable("the answer is not a JSON object"))
 }
 
@@ -303,9 +310,15 @@ fn trouble_of(answer: &Response) -> Option<Trouble> {
     Some(Trouble { kind, retry_after: retry_after(answer.headers()) })
 }
 
-/// `Retry-After` in seconds. A date would need Nium's clock to agree with ours; our own pause serves as well.
+/// `Retry-After` in seconds, at most [`RETRY_AFTER_MAX`]. A date would need Nium's clock to agree with ours; our own
+/// pause serves as well.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if said.is_empty() || !said.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Digits that do not fit are a very long time.
+    Some(said.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs).min(RETRY_AFTER_MAX))
 }
 
 fn kind_of(error: &reqwest::Error) -> TroubleKind {
