@@ -13,6 +13,8 @@ pub mod error;
 pub mod list;
 pub mod pace;
 mod parse;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fmt;
@@ -34,6 +36,8 @@ use crate::domain::snapshot::Snapshot;
 
 /// Longest answer that is read, in bytes; a customer's details have a few thousand.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest wait that Nium may ask for: whatever it says, a customer is looked at again.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -174,7 +178,7 @@ impl Nium {
         let request = self
             .request(&self.reader, Method::GET, &format!("v2/client/{}/customer/{customer}", self.client_id))
             .header("x-request-id", request_id.to_string());
-        let looked = read_details(request).await;
+        let looked = read_details(request, customer).await;
         drop(permit);
         self.report(Endpoint::Details, outcome_of(&looked), begun, customer);
         looked
@@ -242,8 +246,11 @@ fn outcome_of<T>(read: &Result<T, LookError>) -> &'static str {
     }
 }
 
-async fn read_details(request: RequestBuilder) -> Result<Snapshot, LookError> {
+async fn read_details(request: RequestBuilder, customer: CustomerHashId) -> Result<Snapshot, LookError> {
     let value = read_value(request).await?;
+    if parse::is_about_another(&value, customer) {
+        return Err(LookError::Unreadable("the answer is about another customer"));
+    }
     parse::snapshot(&value).ok_or(LookError::Unreadable("the answer is not a JSON object"))
 }
 
@@ -323,9 +330,15 @@ fn trouble_of(answer: &Response) -> Option<Trouble> {
     Some(Trouble { kind, retry_after: retry_after(answer.headers()) })
 }
 
-/// `Retry-After` in seconds. A date would need Nium's clock to agree with ours; our own pause serves as well.
+/// `Retry-After` in seconds, at most [`RETRY_AFTER_MAX`]. A date would need Nium's clock to agree with ours; our own
+/// pause serves as well.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if said.is_empty() || !said.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Digits that do not fit are a very long time.
+    Some(said.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs).min(RETRY_AFTER_MAX))
 }
 
 fn kind_of(error: &reqwest::Error) -> TroubleKind {

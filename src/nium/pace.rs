@@ -12,6 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::NiumError;
 
+/// Longest time that a whole burst may take to come back; far beyond any use, far below what the limiter can count.
+const REFILL_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// Leave for one call. It holds one of the places for calls that run at once until it is dropped, so it is used soon
 /// or given back; a task that holds one must not wait for another.
 #[derive(Debug)]
@@ -28,11 +31,9 @@ pub(super) struct Pace {
 impl Pace {
     /// At most `per_second` calls in the long run, `burst` at once after a pause, and `places` running at any moment.
     pub(super) fn new(per_second: f64, burst: u32, places: u32) -> Result<Self, NiumError> {
-        let burst = NonZeroU32::new(burst).ok_or(NiumError::Pace)?;
         let places = usize::try_from(places).ok().filter(|places| *places > 0).ok_or(NiumError::Pace)?;
-        let period = Duration::try_from_secs_f64(1.0 / per_second).map_err(|_| NiumError::Pace)?;
-        let quota = Quota::with_period(period).ok_or(NiumError::Pace)?.allow_burst(burst);
-        Ok(Self { rate: RateLimiter::direct(quota), places: Arc::new(Semaphore::new(places)) })
+        let rate = RateLimiter::direct(quota(per_second, burst)?);
+        Ok(Self { rate, places: Arc::new(Semaphore::new(places)) })
     }
 
     /// Waits for leave. The rate is spent last, so that nobody spends it and then waits for a place.
@@ -44,8 +45,128 @@ impl Pace {
     }
 }
 
+fn quota(per_second: f64, burst: u32) -> Result<Quota, NiumError> {
+    let burst = NonZeroU32::new(burst).ok_or(NiumError::Pace)?;
+    let period = Duration::try_from_secs_f64(1.0 / per_second).map_err(|_| NiumError::Pace)?;
+    // The limiter counts nanoseconds in 64 bits, and panics where a whole burst takes longer.
+    let refill = period.checked_mul(burst.get()).ok_or(NiumError::Pace)?;
+    if refill > REFILL_MAX {
+        return Err(NiumError::Pace);
+    }
+    Ok(Quota::with_period(period).ok_or(NiumError::Pace)?.allow_burst(burst))
+}
+
 impl std::fmt::Debug for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pace").field("places", &self.places.available_permits()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Instant;
+
+    use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
+
+    /// So slow that the rate gives nothing back while a test runs.
+    const SLOW: f64 = 0.001;
+
+    /// Asks for leave once, without waiting.
+    fn at_once(pace: &Pace) -> Option<Permit> {
+        match pin!(pace.permit()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(permit) => Some(permit),
+            Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_goes_at_once_and_nothing_after_it() {
+        let pace = Pace::new(SLOW, 3, 10).unwrap();
+        let burst: Vec<Permit> = std::iter::from_fn(|| at_once(&pace)).take(10).collect();
+        assert_eq!(burst.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn no_more_run_at_once_than_there_are_places_and_a_place_comes_back() {
+        let pace = Pace::new(SLOW, 100, 2).unwrap();
+        let (first, second) = (at_once(&pace).unwrap(), at_once(&pace).unwrap());
+        assert!(at_once(&pace).is_none());
+        drop(first);
+        let third = at_once(&pace).unwrap();
+        assert!(at_once(&pace).is_none());
+        drop((second, third));
+        assert_eq!(pace.places.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_and_goes_away_has_spent_nothing() {
+        let pace = Pace::new(SLOW, 2, 1).unwrap();
+        let held = at_once(&pace).unwrap();
+        for _ in 0..5 {
+            assert!(at_once(&pace).is_none(), "the only place is taken");
+        }
+        drop(held);
+        assert!(at_once(&pace).is_some(), "the second of the burst is still there");
+    }
+
+    #[tokio::test]
+    async fn leave_comes_no_faster_than_the_rate_on_the_real_clock() {
+        let (per_second, burst, wanted) = (1000.0, 5, 25);
+        let pace = Pace::new(per_second, burst, 10).unwrap();
+        let begun = Instant::now();
+        for given in 1..=wanted {
+            drop(pace.permit().await);
+            let earned = f64::from(burst) + begun.elapsed().as_secs_f64() * per_second;
+            assert!(f64::from(given) <= earned * 1.01, "{given} given, {earned} earned");
+        }
+    }
+
+    #[test]
+    fn a_pace_of_nothing_is_refused() {
+        for per_second in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-300, 1e300] {
+            assert!(matches!(Pace::new(per_second, 1, 1), Err(NiumError::Pace)), "{per_second}");
+        }
+        assert!(matches!(Pace::new(1.0, 0, 1), Err(NiumError::Pace)));
+        assert!(matches!(Pace::new(1.0, 1, 0), Err(NiumError::Pace)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_make_a_pace_or_are_refused(
+            per_second: f64, exponent in -20_i32..20, burst: u32, places: u32,
+        ) {
+            for per_second in [per_second, 10_f64.powi(exponent)] {
+                if let Ok(pace) = Pace::new(per_second, burst, places) {
+                    prop_assert!(at_once(&pace).is_some());
+                }
+            }
+        }
+
+        #[test]
+        fn no_second_has_more_than_rate_and_burst(
+            per_second in 0.5_f64..50.0, burst in 1_u32..20, waits in proptest::collection::vec(0_u64..300, 1..300),
+        ) {
+            let clock = FakeRelativeClock::default();
+            let rate = RateLimiter::direct_with_clock(quota(per_second, burst).unwrap(), clock.clone());
+            let mut now = 0;
+            let mut given = Vec::new();
+            for wait in waits {
+                clock.advance(Duration::from_millis(wait));
+                now += wait;
+                while rate.check().is_ok() {
+                    given.push(now);
+                }
+            }
+            prop_assert!(given.iter().filter(|at| **at == given[0]).count() == usize::try_from(burst).unwrap());
+            for from in &given {
+                let within = given.iter().filter(|at| (*from..from + 1000).contains(at)).count();
+                let most = per_second + f64::from(burst);
+                prop_assert!(f64::from(u32::try_from(within).unwrap()) <= most, "{within} in a second, {most} allowed");
+            }
+        }
     }
 }

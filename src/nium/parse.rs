@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::error::{Refusal, Taken};
-use super::wire::Object;
+use super::wire::{Object, text_of};
+use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::{BlockedBy, CustomerKind, Facts, NiumTime, Snapshot};
 use crate::domain::status::{Compliance, Standing, Status};
 
@@ -62,6 +63,12 @@ pub(super) fn snapshot(answer: &Value) -> Option<Snapshot> {
     })
 }
 
+/// Whether an answer names a customer, and another one than `customer`. An id that is none tells nothing.
+pub(super) fn is_about_another(answer: &Value, customer: CustomerHashId) -> bool {
+    let named = Object::of(answer).and_then(|answer| answer.text("customerHashId"));
+    named.and_then(|id| CustomerHashId::parse(&id)).is_some_and(|id| id != customer)
+}
+
 /// The part that is not personal; the same in Customer Details and in both releases of the Customer List.
 pub(super) fn facts(outer: Object<'_>) -> Facts {
     let status = outer.text("status").or_else(|| outer.text("kycStatus"));
@@ -114,8 +121,9 @@ fn profile(outer: Object<'_>, person: Object<'_>) -> Map<String, Value> {
     if let Some(code) = person.text("estimatedMonthlyFunding").and_then(|text| funding_code(&text)) {
         put("estimatedMonthlyFunding", json!(code));
     }
-    let countries: Vec<&str> =
-        person.items("expectedCountriesToSendReceiveFrom").iter().filter_map(Value::as_str).collect();
+    let countries = person.items("expectedCountriesToSendReceiveFrom").iter();
+    let countries: Vec<String> =
+        countries.filter(|country| country.is_string()).filter_map(text_of).collect();
     if !countries.is_empty() {
         put("expectedCountriesToSendReceiveFrom", json!(countries));
     }
@@ -152,7 +160,7 @@ fn tags(outer: Object<'_>) -> Vec<Value> {
         return Vec::new();
     };
     let entries =
-        tags.entries().filter_map(|(key, value)| Some(json!({ "key": key, "value": value.as_str()? })));
+        tags.entries().filter_map(|(key, value)| Some(json!({ "key": key, "value": text_of(value)? })));
     entries.collect()
 }
 
@@ -178,7 +186,11 @@ fn is_masked(text: &str) -> bool {
 pub(super) fn taken(answer: &Value) -> Option<Taken> {
     let answer = Object::of(answer)?;
     let compliance = answer.text("complianceStatus").map(|word| Compliance::parse(&word));
-    let status = answer.text("kycStatus").or_else(|| answer.text("status")).map(|word| Status::parse(&word));
+    // `status` is not in the contract here: it may be a platform status as well as an envelope's `200 OK`.
+    let status = answer.text("kycStatus").map(|word| Status::parse(&word)).or_else(|| {
+        let status = Status::parse(&answer.text("status")?);
+        (!matches!(status, Status::Unknown(_))).then_some(status)
+    });
     let standing = compliance.is_some().then(|| Standing::of(compliance.as_ref(), status.as_ref()));
     let redirect_url = answer.text("redirectUrl").filter(|url| url.len() <= REDIRECT_BYTES_MAX);
     Some(Taken { standing, redirect_url })
@@ -199,9 +211,8 @@ pub(super) fn refusal(body: &[u8]) -> Refusal {
     let mut errors: Vec<String> = envelope.text("errors").into_iter().collect();
     errors
         .extend(envelope.items("errors").iter().chain(envelope.items("errorDetails")).filter_map(one_error));
-    errors.retain(|error| !error.trim().is_empty());
-    errors.truncate(ERRORS_MAX);
-    Refusal { message: cut(&message), errors: errors.iter().map(|error| cut(error)).collect() }
+    let errors = errors.iter().map(|error| cut(error)).filter(|error| !error.trim().is_empty());
+    Refusal { message: cut(&message), errors: errors.take(ERRORS_MAX).collect() }
 }
 
 fn one_error(error: &Value) -> Option<String> {
@@ -216,3 +227,6 @@ fn one_error(error: &Value) -> Option<String> {
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(ERROR_TEXT_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,12 +20,7 @@ impl<'a> Object<'a> {
 
     /// A text; numbers and booleans are read as text too.
     pub(super) fn text(self, name: &str) -> Option<String> {
-        match self.said(name)? {
-            Value::String(text) => Some(text.trim().to_owned()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
+        text_of(self.0.get(name)?)
     }
 
     /// A boolean, also as the text `true` or `false`.
@@ -51,6 +46,17 @@ impl<'a> Object<'a> {
     /// Every field with its value.
     pub(super) fn entries(self) -> impl Iterator<Item = (&'a String, &'a Value)> {
         self.0.iter()
+    }
+}
+
+/// A text that was said, wherever it stands.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        value if is_absent(value) => None,
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
