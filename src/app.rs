@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
@@ -153,17 +154,10 @@ impl App {
             worker::run(work, soft, hard).await;
             Ok(())
         });
-        let (house, soft) = (Arc::clone(&self.worker), life.soft());
-        life.spawn("housekeeping", async move {
-            worker::house::keep(house, soft).await;
-            Ok(())
-        });
-
-        let (drain, soft) = (Arc::clone(&self.worker), life.soft());
-        life.spawn("drain", async move {
-            worker::drain::drain(drain, soft).await;
-            Ok(())
-        });
+        by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
+        by_the_side(&life, &self.worker, "drain", worker::drain::drain);
+        by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
+        by_the_side(&life, &self.worker, "silence", worker::silence::watch);
 
         tokio::select! {
             () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
@@ -198,6 +192,20 @@ impl App {
         tracing::info!(well, "stopped");
         well && closed
     }
+}
+
+/// Starts one of the loops that run until the soft stop.
+fn by_the_side<F: Future<Output = ()> + Send + 'static>(
+    life: &Lifecycle,
+    worker: &Arc<Worker>,
+    name: &'static str,
+    run: impl FnOnce(Arc<Worker>, CancellationToken) -> F,
+) {
+    let running = run(Arc::clone(worker), life.soft());
+    life.spawn(name, async move {
+        running.await;
+        Ok(())
+    });
 }
 
 /// The end of patience: a second signal, or the grace period and a little more.
@@ -291,17 +299,29 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         policy: Policy {
             submissions_max: config.flow.max_submissions,
             correction_days: config.flow.correction_days,
+            remind_after_days: config.flow.remind_after_days.clone(),
+            rfi_days: config.flow.rfi_days,
+            active_every: signed(config.sweep.active_every),
             unknown_remark: match config.flow.unknown_remark {
                 config::UnknownRemark::Offer => UnknownRemark::Offer,
                 config::UnknownRemark::Officer => UnknownRemark::Officer,
             },
-            settle: jiff::SignedDuration::try_from(config.nium.settle).unwrap_or(jiff::SignedDuration::MAX),
+            settle: signed(config.nium.settle),
         },
         rules: rules.collect(),
         call_limit: config.nium.timeout,
         customers_at_once: CUSTOMERS_AT_ONCE,
         api_url: api_url.to_owned(),
+        sweep: worker::SweepOptions {
+            full_every: config.sweep.full_every,
+            page_size: config.sweep.page_size,
+            grace: config.sweep.grace,
+        },
     }
+}
+
+fn signed(span: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX)
 }
 
 fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {

@@ -25,6 +25,7 @@ mod privacy;
 mod problem;
 mod reader;
 mod store;
+mod sweep;
 mod telemetry;
 
 pub use callback::{Callback, Hmac, StaticHeader};
@@ -35,6 +36,7 @@ pub use notify::{Notify, Webhook};
 pub use privacy::{MasterKeyText, Privacy};
 pub use problem::{Problem, Problems};
 pub use store::{Store, StoreUrl};
+pub use sweep::Sweep;
 pub use telemetry::{LogFormat, Telemetry};
 
 use reader::{Reader, Scope, Told};
@@ -98,6 +100,8 @@ pub struct Config {
     pub flow: Flow,
     /// Who is told what happened.
     pub notify: Notify,
+    /// How Nium is asked by ourselves.
+    pub sweep: Sweep,
     /// How personal data is kept.
     pub privacy: Privacy,
     /// Logs.
@@ -193,6 +197,7 @@ struct Sections {
     callback: Result<Callback, Told>,
     flow: Result<Flow, Told>,
     notify: Result<Notify, Told>,
+    sweep: Result<Sweep, Told>,
     privacy: Result<Privacy, Told>,
     telemetry: Result<Telemetry, Told>,
 }
@@ -213,6 +218,7 @@ impl Sections {
             callback: callback::read(&mut reader),
             flow: flow::read(&mut reader),
             notify: notify::read(&mut reader),
+            sweep: sweep::read(&mut reader),
             privacy: privacy::read(&mut reader),
             telemetry: telemetry::read(&mut reader),
         };
@@ -228,6 +234,7 @@ impl Sections {
             callback: self.callback?,
             flow: self.flow?,
             notify: self.notify?,
+            sweep: self.sweep?,
             privacy: self.privacy?,
             telemetry: self.telemetry?,
         })

@@ -13,6 +13,12 @@ const MAX_SUBMISSIONS: RangeInclusive<u64> = 1..=10;
 /// Days an offer stays open; after a year the documents on file are stale.
 const CORRECTION_DAYS: RangeInclusive<u64> = 1..=365;
 
+/// Days that a request for information may stay unanswered.
+const RFI_DAYS: RangeInclusive<u64> = 1..=365;
+
+/// Reminders of one offer.
+const REMINDERS_MAX: usize = 10;
+
 /// Characters of a phrase; a remark has a few hundred.
 const PHRASE_CHARS_MAX: usize = 200;
 
@@ -26,6 +32,10 @@ pub struct Flow {
     pub max_submissions: u32,
     /// How many days an offer stays open.
     pub correction_days: u32,
+    /// Days after an offer on which the customer is reminded of it.
+    pub remind_after_days: Vec<u32>,
+    /// How many days a request for information may stay unanswered before an officer is asked.
+    pub rfi_days: u32,
     /// What to do when no rule knows Nium's remark.
     pub unknown_remark: UnknownRemark,
     /// What remarks mean; the first rule that matches decides.
@@ -69,6 +79,8 @@ const RULES: &str = "flow.rules";
 pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
     let max_submissions = reader.whole("flow.max_submissions", &MAX_SUBMISSIONS);
     let correction_days = reader.whole("flow.correction_days", &CORRECTION_DAYS);
+    let remind_after_days = read_reminders(reader);
+    let rfi_days = reader.whole("flow.rfi_days", &RFI_DAYS);
     let unknown_remark = reader.value("flow.unknown_remark", |text| {
         choice(text, &[("offer", UnknownRemark::Offer), ("officer", UnknownRemark::Officer)])
     });
@@ -76,9 +88,20 @@ pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
     Ok(Flow {
         max_submissions: max_submissions?,
         correction_days: correction_days?,
+        remind_after_days: remind_after_days?,
+        rfi_days: rfi_days?,
         unknown_remark: unknown_remark?,
         rules: rules?,
     })
+}
+
+fn read_reminders(reader: &mut Reader) -> Result<Vec<u32>, Told> {
+    const KEY: &str = "flow.remind_after_days";
+    let days = reader.whole_list(KEY, &CORRECTION_DAYS)?;
+    if days.len() > REMINDERS_MAX {
+        return Err(reader.tell(KEY, format!("has more than {REMINDERS_MAX} entries; nobody reads so many")));
+    }
+    Ok(days)
 }
 
 fn read_rules(reader: &mut Reader) -> Result<Vec<Rule>, Told> {

@@ -109,19 +109,30 @@ impl Reader {
         key: &'static str,
         range: &RangeInclusive<u64>,
     ) -> Result<T, Told> {
-        let read = self.read(key, |raw| {
-            let number = match raw {
-                Raw::Whole(number) => u64::try_from(*number).ok(),
-                Raw::Word(word) => {
-                    Some(word.trim().parse().map_err(|_| "must be a whole number".to_owned())?)
-                }
-                other => return Err(format!("must be a whole number, not {}", other.describe())),
-            };
-            let number =
-                number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
-            number.ok_or_else(|| format!("must be between {} and {}", range.start(), range.end()))
-        })?;
+        let read = self.read(key, |raw| whole(raw, range))?;
         self.present(key, read)
+    }
+
+    /// A list of whole numbers within `range`; one alone is a list of one.
+    pub(super) fn whole_list<T: TryFrom<u64>>(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<u64>,
+    ) -> Result<Vec<T>, Told> {
+        let read = self.read(key, |raw| match raw {
+            Raw::Whole(_) => Ok(vec![whole(raw, range)?]),
+            other => entries(other)?.iter().map(|entry| whole(entry, range)).collect(),
+        })?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// A length of time that is written in seconds.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<u64>,
+    ) -> Result<Duration, Told> {
+        self.whole(key, range).map(Duration::from_secs)
     }
 
     /// A length of time that is written in milliseconds.
@@ -234,6 +245,16 @@ impl Reader {
         }
         Told
     }
+}
+
+fn whole<T: TryFrom<u64>>(raw: &Raw, range: &RangeInclusive<u64>) -> Result<T, String> {
+    let number = match raw {
+        Raw::Whole(number) => u64::try_from(*number).ok(),
+        Raw::Word(word) => Some(word.trim().parse().map_err(|_| "must be a whole number".to_owned())?),
+        other => return Err(format!("must be a whole number, not {}", other.describe())),
+    };
+    let number = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("must be between {} and {}", range.start(), range.end()))
 }
 
 /// `write region = "SG" under [nium], or set REINSTATE__NIUM__REGION; …`.

@@ -42,9 +42,20 @@ impl Case {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beside {
     /// Nium wants information from the customer.
-    pub rfi_open: bool,
+    #[serde(default)]
+    pub rfi: Option<Rfi>,
     /// A block, if there is one.
     pub block: Option<Block>,
+}
+
+/// An open request for information (contract section 6). Nium names no end of it; ours is the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rfi {
+    /// Until when it should be answered.
+    pub deadline: Timestamp,
+    /// The deadline passed, and was told.
+    pub overdue: bool,
 }
 
 /// A block on the customer's account (contract section 8).
@@ -79,6 +90,9 @@ pub enum CaseState {
         grounds: Grounds,
         /// Until when.
         deadline: Timestamp,
+        /// When to remind the customer, earliest first; those that were told are gone.
+        #[serde(default)]
+        reminders: Vec<Timestamp>,
     },
     /// A correction was handed in; it is on its way to Nium.
     Submitting {
@@ -217,6 +231,8 @@ pub enum FinalReason {
     Blocked,
     /// An officer said so.
     Officer,
+    /// Rejected before this installation began: known from the first sweep, told to nobody. An officer may offer.
+    Historic,
 }
 
 impl FinalReason {
@@ -231,6 +247,7 @@ impl FinalReason {
             Self::ClosedByNium => "closed_by_nium",
             Self::Blocked => "blocked",
             Self::Officer => "officer",
+            Self::Historic => "historic",
         }
     }
 }
@@ -255,6 +272,8 @@ pub enum OfficerReason {
     CannotTell,
     /// A submission was sent several times and never taken.
     CannotSend,
+    /// Nium wants information that nobody gave in time.
+    RfiOverdue,
 }
 
 impl OfficerReason {
@@ -270,6 +289,7 @@ impl OfficerReason {
             Self::LooksFail => "looks_fail",
             Self::CannotTell => "cannot_tell",
             Self::CannotSend => "cannot_send",
+            Self::RfiOverdue => "rfi_overdue",
         }
     }
 }

@@ -26,8 +26,12 @@ pub enum Observation {
     Answered(Answer),
     /// A claim found a submission that somebody else had begun to send.
     Interrupted,
-    /// A stored deadline was reached.
+    /// The deadline of a correction was reached.
     DeadlinePassed,
+    /// The customer is to be reminded of an open offer.
+    ReminderDue,
+    /// The deadline of a request for information was reached.
+    RfiDeadlinePassed,
     /// An officer decided.
     Officer(OfficerWord),
 }
@@ -48,6 +52,8 @@ pub struct Look {
     pub kind: CustomerKind,
     /// Who set the block, where there is one.
     pub blocked_by: Option<BlockedBy>,
+    /// The customer is known from the first sweep of this installation alone: nothing that happened before is told.
+    pub historic: bool,
     /// An `x-request-id` nobody has used, for a submission that this look may release.
     pub fresh_request_id: Uuid,
 }
@@ -136,9 +142,17 @@ pub enum NextWhat {
     Submit,
     /// The deadline of a correction passes.
     Deadline,
+    /// The customer is reminded of an open offer.
+    Reminder,
+    /// The deadline of a request for information passes.
+    RfiDeadline,
 }
 
 impl NextWhat {
+    /// Every kind.
+    pub const ALL: [NextWhat; 5] =
+        [Self::Look, Self::Submit, Self::Deadline, Self::Reminder, Self::RfiDeadline];
+
     /// The word used in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -146,7 +160,15 @@ impl NextWhat {
             Self::Look => "look",
             Self::Submit => "submit",
             Self::Deadline => "deadline",
+            Self::Reminder => "reminder",
+            Self::RfiDeadline => "rfi_deadline",
         }
+    }
+
+    /// Reads [`NextWhat::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|what| what.as_str() == text)
     }
 }
 
@@ -157,6 +179,12 @@ pub struct Policy {
     pub submissions_max: u32,
     /// How long a correction may be handed in, in days.
     pub correction_days: u32,
+    /// Days after an offer on which the customer is reminded of it, while it stays open.
+    pub remind_after_days: Vec<u32>,
+    /// How long a request for information may stay unanswered, in days, before somebody is asked about it.
+    pub rfi_days: u32,
+    /// The shortest pause between two looks that nobody asked for; they become rarer with age.
+    pub active_every: jiff::SignedDuration,
     /// What to do about a rejection that no rule knows.
     pub unknown_remark: UnknownRemark,
     /// How long Nium may take to show what an unclear write did.

@@ -84,11 +84,17 @@ pub enum Event {
     /// A person has to decide.
     #[serde(rename = "customer.needs_officer")]
     NeedsOfficer,
+    /// About the service itself: callbacks that should have come did not.
+    #[serde(rename = "service.callbacks_silent")]
+    CallbacksSilent,
+    /// About the service itself: callbacks come again.
+    #[serde(rename = "service.callbacks_heard")]
+    CallbacksHeard,
 }
 
 impl Event {
     /// Every event, in the order of the design.
-    pub const ALL: [Event; 12] = [
+    pub const ALL: [Event; 14] = [
         Event::Rejected,
         Event::CorrectionRequested,
         Event::CorrectionReceived,
@@ -101,6 +107,8 @@ impl Event {
         Event::Unblocked,
         Event::Blocked,
         Event::NeedsOfficer,
+        Event::CallbacksSilent,
+        Event::CallbacksHeard,
     ];
 
     /// The `type` of the event on the wire.
@@ -119,6 +127,8 @@ impl Event {
             Self::Unblocked => "customer.unblocked",
             Self::Blocked => "customer.blocked",
             Self::NeedsOfficer => "customer.needs_officer",
+            Self::CallbacksSilent => "service.callbacks_silent",
+            Self::CallbacksHeard => "service.callbacks_heard",
         }
     }
 }

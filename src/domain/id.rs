@@ -11,6 +11,9 @@ use uuid::Uuid;
 pub struct CustomerHashId(Uuid);
 
 impl CustomerHashId {
+    /// Nobody: what is told about the service itself is filed under this id.
+    pub const NOBODY: Self = Self(Uuid::nil());
+
     /// Reads the hyphenated form, upper or lower case; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::id::CustomerHashId;
 use super::status::{Compliance, Standing, Status};
 
 /// Longest time text that is kept from Nium, in characters (`YYYY-MM-DD hh:mm:ss` has 19).
@@ -85,10 +86,79 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What a look saw, as the list would show it.
+    #[must_use]
+    pub fn listed(&self, id: CustomerHashId) -> Listed {
+        let (status, compliance, updated_at) =
+            (self.status.clone(), self.compliance.clone(), self.updated_at.clone());
+        Listed { id, status, compliance, updated_at }
+    }
+
     /// What the two status words mean together.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing::of(self.compliance.as_ref(), self.status.as_ref())
+    }
+}
+
+/// One customer of Nium's list. Less than a look sees, and no older than the page: it says whether to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Who.
+    pub id: CustomerHashId,
+    /// `status`, or `kycStatus` where only that came.
+    pub status: Option<Status>,
+    /// `complianceStatus`; `None` also where it came as something that is not a word.
+    pub compliance: Option<Compliance>,
+    /// `updatedAt`.
+    pub updated_at: Option<NiumTime>,
+}
+
+/// What Nium says beside what we hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Nothing new.
+    Nothing,
+    /// Something is new, of which no callback is expected.
+    Changed,
+    /// The compliance status moved: a callback should have said so (contract section 3, trigger).
+    Untold,
+}
+
+impl Listed {
+    /// What is new about this customer. What the list leaves out is not compared; where it leaves out everything that
+    /// can be compared, only a look tells.
+    #[must_use]
+    pub fn difference(&self, held: Option<&Facts>) -> Difference {
+        let Some(held) = held else {
+            // Whoever is still at the beginning may never have had a change to be told of.
+            let begun = !matches!(
+                self.compliance,
+                None | Some(Compliance::Initiated | Compliance::InProgress | Compliance::Unknown(_))
+            );
+            return if begun { Difference::Untold } else { Difference::Changed };
+        };
+        let moved = self.compliance.is_some() && self.compliance != held.compliance;
+        // A change to these may be the answer to a request of our own.
+        let by_us = matches!(self.compliance, Some(Compliance::Initiated | Compliance::InProgress));
+        if moved && !by_us && is_newer(self.updated_at.as_ref(), held.updated_at.as_ref()) {
+            return Difference::Untold;
+        }
+        let status_moved = self.status.is_some() && self.status != held.status;
+        let updated = match (&self.updated_at, &held.updated_at) {
+            (Some(now), Some(then)) => now != then,
+            (Some(_), None) => true,
+            (None, Some(_) | None) => self.compliance.is_none(),
+        };
+        if moved || status_moved || updated { Difference::Changed } else { Difference::Nothing }
+    }
+}
+
+/// Whether `updatedAt` moved forward; where a time is missing or unreadable, it is taken to have.
+fn is_newer(now: Option<&NiumTime>, then: Option<&NiumTime>) -> bool {
+    match (now.and_then(NiumTime::at), then.and_then(NiumTime::at)) {
+        (Some(now), Some(then)) => now > then,
+        (Some(_) | None, None) | (None, Some(_)) => true,
     }
 }
 

@@ -6,11 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::looked::looked;
-use super::retry;
+use super::timers;
 use crate::domain::case::{Beside, Block, Case, CaseState, FinalReason, OfficerReason, Stage};
-use crate::domain::decision::{
-    Answer, Decision, Look, Next, NextWhat, Observation, OfficerWord, Policy, Tell,
-};
+use crate::domain::decision::{Answer, Decision, Look, Observation, OfficerWord, Policy, Tell};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
 use crate::domain::remark::{Grounds, RemarkClass};
 use crate::domain::snapshot::{BlockedBy, Sighting};
@@ -35,7 +33,8 @@ pub(super) struct Turn {
     pub(super) effect: Option<(EffectKey, EffectStatus)>,
     pub(super) attempts: Attempts,
     pub(super) because: &'static str,
-    pub(super) next: Option<Next>,
+    /// The next look, if it is not the usual one.
+    pub(super) look_at: Option<Timestamp>,
 }
 
 /// What becomes of the count of submissions used.
@@ -51,7 +50,14 @@ pub(super) enum Attempts {
 
 impl Turn {
     pub(super) fn stay(because: &'static str) -> Self {
-        Self { state: None, tells: Vec::new(), effect: None, attempts: Attempts::Keep, because, next: None }
+        Self {
+            state: None,
+            tells: Vec::new(),
+            effect: None,
+            attempts: Attempts::Keep,
+            because,
+            look_at: None,
+        }
     }
 
     pub(super) fn to(state: CaseState, because: &'static str) -> Self {
@@ -74,7 +80,7 @@ impl Turn {
     }
 
     pub(super) fn next_look(mut self, at: Timestamp) -> Self {
-        self.next = Some(Next { what: NextWhat::Look, at });
+        self.look_at = Some(at);
         self
     }
 
@@ -99,20 +105,47 @@ pub fn decide(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) 
         Observation::Corrected(effect) => corrected(case, effect),
         Observation::Answered(answer) => answered(case, answer, now, policy),
         Observation::Interrupted => interrupted(case, now, policy),
-        Observation::DeadlinePassed => deadline_passed(case, now),
+        Observation::DeadlinePassed => timers::deadline_passed(case, now),
+        Observation::ReminderDue => timers::reminder_due(case, now),
+        Observation::RfiDeadlinePassed => timers::rfi_deadline_passed(case, now),
         Observation::Officer(word) => officer(case, *word, now, policy),
     };
     let (beside, told_beside) = match seen {
-        Observation::Looked(look) => beside(&case.beside, look),
+        Observation::Looked(look) => beside(&case.beside, look, now, policy),
+        Observation::RfiDeadlinePassed => timers::rfi_told(case, now),
         Observation::Missing
         | Observation::LooksFail
         | Observation::Corrected(_)
         | Observation::Answered(_)
         | Observation::Interrupted
         | Observation::DeadlinePassed
+        | Observation::ReminderDue
         | Observation::Officer(_) => (case.beside.clone(), Vec::new()),
     };
+    let (turn, told_beside) = match seen {
+        Observation::Looked(look) if look.historic && case.version == 0 => (historic(turn, look), Vec::new()),
+        Observation::Looked(_)
+        | Observation::Missing
+        | Observation::LooksFail
+        | Observation::Corrected(_)
+        | Observation::Answered(_)
+        | Observation::Interrupted
+        | Observation::DeadlinePassed
+        | Observation::ReminderDue
+        | Observation::RfiDeadlinePassed
+        | Observation::Officer(_) => (turn, told_beside),
+    };
     write_up(case, turn, beside, told_beside, now, policy)
+}
+
+/// First seen by the first sweep: what happened before our time is recorded, and told to nobody (design, section 4.1).
+fn historic(mut turn: Turn, look: &Look) -> Turn {
+    if matches!(look.standing, Standing::Rejected { .. } | Standing::Lapsed) {
+        let because = "Rejected before this installation began; an officer may offer reinstatement";
+        turn = Turn::to(CaseState::FinallyRejected { why: FinalReason::Historic }, because);
+    }
+    turn.tells.clear();
+    turn
 }
 
 fn write_up(
@@ -142,12 +175,12 @@ fn write_up(
     if case.version == 0 || next_case != *case || !tells.is_empty() || turn.effect.is_some() {
         next_case.version = case.version.saturating_add(1);
     }
-    let next = turn.next.or_else(|| retry::next(&next_case, now));
+    let next = timers::next(&next_case, turn.look_at, now, policy);
     Decision { case: next_case, tells, effect: turn.effect, because: turn.because, next }
 }
 
 /// What comes and goes beside the state, and who hears of it.
-fn beside(before: &Beside, look: &Look) -> (Beside, Vec<Tell>) {
+fn beside(before: &Beside, look: &Look, now: Timestamp, policy: &Policy) -> (Beside, Vec<Tell>) {
     let by = look.blocked_by.unwrap_or(BlockedBy::Unsaid);
     let block = match look.sighting.status {
         Some(Status::Suspended) => Some(Block { permanent: false, by }),
@@ -155,19 +188,19 @@ fn beside(before: &Beside, look: &Look) -> (Beside, Vec<Tell>) {
         Some(Status::Pending | Status::Clear | Status::Failed) | None => None,
         Some(Status::Unknown(_)) => before.block,
     };
-    let rfi_open = match look.standing {
-        Standing::Rfi { .. } => true,
-        Standing::Unknown | Standing::Unsaid => before.rfi_open,
+    let rfi = match look.standing {
+        Standing::Rfi { .. } => Some(timers::asked(before.rfi, now, policy)),
+        Standing::Unknown | Standing::Unsaid => before.rfi,
         Standing::Approved
         | Standing::Almost { .. }
         | Standing::Working { .. }
         | Standing::Rejected { .. }
         | Standing::Lapsed
         | Standing::Closed
-        | Standing::Blocked => false,
+        | Standing::Blocked => None,
     };
     let mut tells = Vec::new();
-    if rfi_open && !before.rfi_open {
+    if rfi.is_some() && before.rfi.is_none() {
         tells.push(Tell { event: Event::RfiRequested, reason: "information_wanted" });
     }
     match (before.block.map(|b| b.permanent), block.map(|b| b.permanent)) {
@@ -180,7 +213,7 @@ fn beside(before: &Beside, look: &Look) -> (Beside, Vec<Tell>) {
         (Some(_), None) => tells.push(Tell { event: Event::Unblocked, reason: "block_lifted" }),
         (None, None) | (Some(false), Some(false)) | (Some(true), Some(true)) => {}
     }
-    (Beside { rfi_open, block }, tells)
+    (Beside { rfi, block }, tells)
 }
 
 fn missing(case: &Case) -> Turn {
@@ -227,7 +260,7 @@ fn looks_fail(case: &Case) -> Turn {
 
 fn corrected(case: &Case, effect: &EffectKey) -> Turn {
     match &case.state {
-        CaseState::AwaitingCorrection { grounds, deadline } => {
+        CaseState::AwaitingCorrection { grounds, deadline, .. } => {
             let state = CaseState::Submitting {
                 grounds: grounds.clone(),
                 deadline: *deadline,
@@ -285,23 +318,6 @@ fn interrupted(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
     }
 }
 
-fn deadline_passed(case: &Case, now: Timestamp) -> Turn {
-    match &case.state {
-        CaseState::AwaitingCorrection { deadline, .. } if *deadline <= now => {
-            Turn::to_final(FinalReason::DeadlinePassed, "Nobody corrected before the deadline")
-        }
-        CaseState::AwaitingCorrection { .. }
-        | CaseState::Watching { .. }
-        | CaseState::Rejected { .. }
-        | CaseState::Submitting { .. }
-        | CaseState::UnderReview { .. }
-        | CaseState::Reinstated
-        | CaseState::Approved
-        | CaseState::FinallyRejected { .. }
-        | CaseState::NeedsOfficer { .. } => Turn::stay("No deadline has passed"),
-    }
-}
-
 fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Turn {
     match &case.state {
         CaseState::Submitting {
@@ -319,8 +335,7 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
             match answer {
                 Answer::Taken(standing) => taken(*standing, effect, before, now),
                 Answer::Refused => {
-                    let state =
-                        CaseState::AwaitingCorrection { grounds: grounds.clone(), deadline: *deadline };
+                    let state = timers::awaiting(grounds.clone(), *deadline, now, policy);
                     Turn::to(
                         state,
                         "Nium found the content wrong; nothing changed there and no attempt is spent",
@@ -441,9 +456,6 @@ fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> T
 
 /// Opens the way back.
 pub(super) fn offer(grounds: Grounds, now: Timestamp, policy: &Policy, because: &'static str) -> Turn {
-    let days = SignedDuration::from_hours(24) * i32::try_from(policy.correction_days).unwrap_or(i32::MAX);
-    let deadline = now.saturating_add(days).unwrap_or(Timestamp::MAX);
     let reason = grounds.class.as_str();
-    Turn::to(CaseState::AwaitingCorrection { grounds, deadline }, because)
-        .tell(Event::CorrectionRequested, reason)
+    Turn::to(timers::opened(grounds, now, policy), because).tell(Event::CorrectionRequested, reason)
 }

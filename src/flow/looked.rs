@@ -36,7 +36,7 @@ pub(super) fn looked(case: &Case, look: &Look, now: Timestamp, policy: &Policy) 
             under_review(case, before, *taken_at, *moved, look, now, policy)
         }
         CaseState::Reinstated | CaseState::Approved => approved(case, look, now, policy),
-        CaseState::FinallyRejected { .. } => finally_rejected(look),
+        CaseState::FinallyRejected { why } => finally_rejected(case, *why, look, now, policy),
         CaseState::NeedsOfficer { why, after_rejection } => {
             needs_officer(case, *why, *after_rejection, look, now, policy)
         }
@@ -251,8 +251,12 @@ fn approved(case: &Case, look: &Look, now: Timestamp, policy: &Policy) -> Turn {
 }
 
 /// A final case follows Nium if Nium itself changes its mind; otherwise only an officer leads on.
-fn finally_rejected(look: &Look) -> Turn {
+fn finally_rejected(case: &Case, why: FinalReason, look: &Look, now: Timestamp, policy: &Policy) -> Turn {
     match look.standing {
+        // Nobody was told then; this rejection is a new one.
+        Standing::Rejected { .. } | Standing::Lapsed if why == FinalReason::Historic && !look.historic => {
+            rejection(case, look, now, policy, case.attempts_used)
+        }
         Standing::Approved => approve(true),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => reopened(),
         Standing::Rejected { .. }
@@ -274,14 +278,18 @@ fn needs_officer(
 ) -> Turn {
     match look.standing {
         Standing::Approved => approve(after_rejection),
+        Standing::Rfi { .. } if why == OfficerReason::RfiOverdue => {
+            Turn::stay("The officer's question stands")
+        }
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
             Turn::to(CaseState::Watching { after_rejection }, "Nium is working; the question has gone away")
         }
         Standing::Rejected { .. } | Standing::Lapsed => match why {
             // These questions were about what Nium said; now it says something we can follow.
-            OfficerReason::UnknownWord | OfficerReason::NothingSaid | OfficerReason::LooksFail => {
-                rejection(case, look, now, policy, case.attempts_used)
-            }
+            OfficerReason::UnknownWord
+            | OfficerReason::NothingSaid
+            | OfficerReason::LooksFail
+            | OfficerReason::RfiOverdue => rejection(case, look, now, policy, case.attempts_used),
             OfficerReason::UnclearRemark
             | OfficerReason::CorporateRejection
             | OfficerReason::NotAtNium

@@ -3,12 +3,14 @@
 //! - `decide`: one case and one observation in, one decision out; every pair has a line
 //! - `looked`: the part of that table about what a look saw
 //! - `classify`: Nium's remarks in, a verdict out
-//! - `retry`: when to try again, and when to ask by ourselves
+//! - `timers`: what happens by itself: looks that nobody asked for, deadlines, reminders
+//! - `retry`: how long to wait before trying again
 
 pub mod classify;
 pub mod decide;
 mod looked;
 pub mod retry;
+pub mod timers;
 
 pub use decide::decide;
 

@@ -36,6 +36,9 @@ fn policy() -> Policy {
     Policy {
         submissions_max: 3,
         correction_days: 14,
+        remind_after_days: vec![3, 10],
+        rfi_days: 14,
+        active_every: SignedDuration::from_mins(15),
         unknown_remark: UnknownRemark::Offer,
         settle: SignedDuration::from_secs(5),
     }
@@ -72,7 +75,14 @@ fn states() -> Vec<(&'static str, CaseState)> {
         ("watching", CaseState::Watching { after_rejection: false }),
         ("watching again", CaseState::Watching { after_rejection: true }),
         ("rejected", CaseState::Rejected { grounds: grounds(), reread_at: at(NOW) }),
-        ("awaiting", CaseState::AwaitingCorrection { grounds: grounds(), deadline: at(NOW) }),
+        (
+            "awaiting",
+            CaseState::AwaitingCorrection {
+                grounds: grounds(),
+                deadline: at(NOW),
+                reminders: vec![at(NOW - 5), at(NOW + 5)],
+            },
+        ),
         ("intended", submitting(Stage::Intended { sends: 0 })),
         (
             "sending",
@@ -90,6 +100,8 @@ fn states() -> Vec<(&'static str, CaseState)> {
         ("reinstated", CaseState::Reinstated),
         ("approved", CaseState::Approved),
         ("final", CaseState::FinallyRejected { why: FinalReason::AttemptsSpent }),
+        ("final: historic", CaseState::FinallyRejected { why: FinalReason::Historic }),
+        ("officer: RFI", CaseState::NeedsOfficer { why: OfficerReason::RfiOverdue, after_rejection: true }),
         ("officer: word", CaseState::NeedsOfficer { why: OfficerReason::UnknownWord, after_rejection: true }),
         (
             "officer: remark",
@@ -106,6 +118,7 @@ fn look(compliance: Option<&str>, status: Option<&str>, updated: i64) -> Look {
         grounds: grounds(),
         kind: CustomerKind::Individual,
         blocked_by: None,
+        historic: false,
         fresh_request_id: Uuid::nil(),
     }
 }
@@ -140,6 +153,8 @@ fn observations() -> Vec<(&'static str, Observation)> {
         ("no such customer", Observation::Answered(Answer::NoSuchCustomer)),
         ("interrupted", Observation::Interrupted),
         ("deadline", Observation::DeadlinePassed),
+        ("reminder", Observation::ReminderDue),
+        ("RFI deadline", Observation::RfiDeadlinePassed),
         ("officer: offer", Observation::Officer(OfficerWord::Offer)),
         ("officer: final", Observation::Officer(OfficerWord::Final)),
         ("officer: retry", Observation::Officer(OfficerWord::Retry)),
@@ -297,7 +312,7 @@ fn blocks_and_requests_for_information_come_and_go_beside_the_state() {
         at(NOW),
         &policy(),
     );
-    assert_eq!((asked.case.state.clone(), asked.case.beside.rfi_open), (CaseState::Approved, true));
+    assert_eq!((asked.case.state.clone(), asked.case.beside.rfi.is_some()), (CaseState::Approved, true));
     let again = decide(
         &asked.case,
         &Observation::Looked(look(Some("RFI_REQUESTED"), Some("Clear"), 40)),

@@ -39,6 +39,8 @@ struct ByEvent {
 
 /// What looks come to.
 pub const LOOK_OUTCOMES: [&str; 4] = ["seen", "not_found", "trouble", "unreadable"];
+/// What pages of Nium's list come to.
+pub const PAGE_OUTCOMES: [&str; 3] = ["read", "trouble", "unreadable"];
 /// What submissions come to.
 pub const SUBMIT_OUTCOMES: [&str; 5] = ["taken", "refused", "not_taken", "unclear", "no_such_customer"];
 /// What an attempt to notify comes to.
@@ -72,6 +74,11 @@ pub struct WorkMetrics {
     pauses: Family<ByOutcome, Counter>,
     /// Work whose lease was gone when it finished: nothing was written.
     pub leases_lost: Counter,
+    sweep_pages: Family<ByOutcome, Counter>,
+    /// Changes found by ourselves, whose callback never came.
+    pub callbacks_missing: Counter,
+    /// Changes found by ourselves before their callback came.
+    pub callbacks_late: Counter,
     /// Spooled callbacks that went on file.
     pub drained: Counter,
     /// Attempts of the worker that ended in an error of ours.
@@ -84,6 +91,11 @@ impl WorkMetrics {
     /// Counts a look.
     pub fn look(&self, outcome: &'static str) {
         self.looks.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// Counts a page of Nium's list.
+    pub fn sweep_page(&self, outcome: &'static str) {
+        self.sweep_pages.get_or_create(&ByOutcome { outcome }).inc();
     }
 
     /// Counts an attempt to submit.
@@ -114,28 +126,7 @@ impl WorkMetrics {
 
     /// Makes the metrics visible to a scrape, every series at zero.
     pub fn register(&self, registry: &mut Registry) {
-        for outcome in LOOK_OUTCOMES {
-            let _ = self.looks.get_or_create(&ByOutcome { outcome });
-        }
-        for outcome in SUBMIT_OUTCOMES {
-            let _ = self.submissions.get_or_create(&ByOutcome { outcome });
-        }
-        for state in CaseState::NAMES {
-            let _ = self.decisions.get_or_create(&ByState { state });
-        }
-        for event in Event::ALL {
-            for outcome in TELL_OUTCOMES {
-                let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
-            }
-        }
-        for endpoint in ENDPOINTS {
-            for outcome in CALL_OUTCOMES {
-                let _ = self.calls.get_or_create(&ByCall { endpoint, outcome });
-            }
-        }
-        for outcome in CALL_OUTCOMES {
-            let _ = self.pauses.get_or_create(&ByOutcome { outcome });
-        }
+        self.touch();
         registry.register("looks", "Looks at customers, by what they came to", self.looks.clone());
         registry.register(
             "submissions",
@@ -150,6 +141,21 @@ impl WorkMetrics {
         );
         registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
         registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
+        registry.register(
+            "sweep_pages",
+            "Pages of Nium's customer list, by what they came to",
+            self.sweep_pages.clone(),
+        );
+        registry.register(
+            "callbacks_missing",
+            "Changes found by asking Nium, whose callback never came",
+            self.callbacks_missing.clone(),
+        );
+        registry.register(
+            "callbacks_late",
+            "Changes found by asking Nium before their callback came",
+            self.callbacks_late.clone(),
+        );
         registry.register(
             "spool_drained",
             "Callbacks that went from the spool into the database",
@@ -171,5 +177,34 @@ impl WorkMetrics {
             Unit::Seconds,
             self.call_seconds.clone(),
         );
+    }
+
+    /// Every series is there from the start.
+    fn touch(&self) {
+        for outcome in LOOK_OUTCOMES {
+            let _ = self.looks.get_or_create(&ByOutcome { outcome });
+        }
+        for outcome in PAGE_OUTCOMES {
+            let _ = self.sweep_pages.get_or_create(&ByOutcome { outcome });
+        }
+        for outcome in SUBMIT_OUTCOMES {
+            let _ = self.submissions.get_or_create(&ByOutcome { outcome });
+        }
+        for state in CaseState::NAMES {
+            let _ = self.decisions.get_or_create(&ByState { state });
+        }
+        for event in Event::ALL {
+            for outcome in TELL_OUTCOMES {
+                let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
+            }
+        }
+        for endpoint in ENDPOINTS {
+            for outcome in CALL_OUTCOMES {
+                let _ = self.calls.get_or_create(&ByCall { endpoint, outcome });
+            }
+        }
+        for outcome in CALL_OUTCOMES {
+            let _ = self.pauses.get_or_create(&ByOutcome { outcome });
+        }
     }
 }

@@ -16,28 +16,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::{ListError, LookError, TroubleKind};
-use super::pace::Permit;
+use super::pace::{Class, Permit};
 use super::wire::Object;
 use super::{Endpoint, Nium, outcome_of, parse, read_value};
 use crate::domain::id::CustomerHashId;
-use crate::domain::snapshot::NiumTime;
-use crate::domain::status::{Compliance, Status};
+use crate::domain::snapshot::Listed;
 
 /// Most customers on one page; Nium publishes no limit (contract section 12.2).
 pub const PAGE_CUSTOMERS_MAX: u32 = 50;
-
-/// One customer of a page. Less than a look sees, and no older than the page: it says whether to look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Who.
-    pub id: CustomerHashId,
-    /// `status`, or `kycStatus` where only that came.
-    pub status: Option<Status>,
-    /// `complianceStatus`; `None` also where it came as something that is not a word.
-    pub compliance: Option<Compliance>,
-    /// `updatedAt`.
-    pub updated_at: Option<NiumTime>,
-}
 
 /// Which release of the list gave a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +88,7 @@ impl Nium {
             Err(ListError::Unreadable(fault)) => fault,
             seen => return seen,
         };
-        let permit = self.permit().await;
+        let permit = self.permit(Class::Sweep).await;
         match self.page_of(Release::V2, page, size, request_id, permit).await {
             Ok(seen) => {
                 self.older_list.store(true, Ordering::Relaxed);
@@ -182,6 +168,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::snapshot::NiumTime;
+    use crate::domain::status::{Compliance, Status};
 
     const ANA: &str = "0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
     const BO: &str = "77B0C8F4-0F0B-4F7C-9A57-6B1F5A0E7D02";

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::error::{LookError, NiumError, SubmitAnswer, Trouble, TroubleKind};
-use self::pace::{Pace, Permit};
+use self::pace::{Class, Pace, Permit};
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Snapshot;
 
@@ -163,8 +163,8 @@ impl Nium {
     }
 
     /// Waits for leave to call.
-    pub async fn permit(&self) -> Permit {
-        self.pace.permit().await
+    pub async fn permit(&self, class: Class) -> Permit {
+        self.pace.permit(class).await
     }
 
     /// Customer Details V2: what Nium says about a customer now (contract section 7).

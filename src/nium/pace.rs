@@ -3,17 +3,30 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::error::NiumError;
 
 /// Longest time that a whole burst may take to come back; far beyond any use, far below what the limiter can count.
 const REFILL_MAX: Duration = Duration::from_hours(24 * 365);
+
+/// Live calls that go out between two calls of a sweep while live work waits: a sweep has a third of the rate then.
+const LIVE_PER_SWEEP: u32 = 2;
+
+/// Who asks for leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A customer whom somebody is waiting for.
+    Live,
+    /// The sweep, and customers whom it alone has named.
+    Sweep,
+}
 
 /// Leave for one call. It holds one of the places for calls that run at once until it is dropped, so it is used soon
 /// or given back; a task that holds one must not wait for another.
@@ -26,6 +39,54 @@ pub struct Permit {
 pub(super) struct Pace {
     rate: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
     places: Arc<Semaphore>,
+    live: Live,
+}
+
+/// Live work that waits for leave, and what it has left for sweeps.
+#[derive(Default)]
+struct Live {
+    waiting: AtomicUsize,
+    /// Live calls since the last call of a sweep, at most [`LIVE_PER_SWEEP`].
+    since_sweep: AtomicU32,
+    changed: Notify,
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a Live);
+
+impl Live {
+    fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(self)
+    }
+
+    fn went(&self) {
+        let more = |count: u32| Some((count + 1).min(LIVE_PER_SWEEP));
+        let _ = self.since_sweep.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until a sweep may ask: nobody else waits, or enough of them have gone.
+    async fn sweeps_turn(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let spend = |count: u32| (count >= LIVE_PER_SWEEP).then_some(0);
+            let earned = self.since_sweep.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok();
+            if earned || self.waiting.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
 }
 
 impl Pace {
@@ -33,11 +94,27 @@ impl Pace {
     pub(super) fn new(per_second: f64, burst: u32, places: u32) -> Result<Self, NiumError> {
         let places = usize::try_from(places).ok().filter(|places| *places > 0).ok_or(NiumError::Pace)?;
         let rate = RateLimiter::direct(quota(per_second, burst)?);
-        Ok(Self { rate, places: Arc::new(Semaphore::new(places)) })
+        Ok(Self { rate, places: Arc::new(Semaphore::new(places)), live: Live::default() })
     }
 
     /// Waits for leave. The rate is spent last, so that nobody spends it and then waits for a place.
-    pub(super) async fn permit(&self) -> Permit {
+    pub(super) async fn permit(&self, class: Class) -> Permit {
+        match class {
+            Class::Live => {
+                let waiting = self.live.wait();
+                let permit = self.next().await;
+                drop(waiting);
+                self.live.went();
+                permit
+            }
+            Class::Sweep => {
+                self.live.sweeps_turn().await;
+                self.next().await
+            }
+        }
+    }
+
+    async fn next(&self) -> Permit {
         // The semaphore is never closed; were it, the rate alone would still hold.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         self.rate.until_ready().await;
@@ -77,7 +154,7 @@ mod tests {
 
     /// Asks for leave once, without waiting.
     fn at_once(pace: &Pace) -> Option<Permit> {
-        match pin!(pace.permit()).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(pace.permit(Class::Live)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(permit) => Some(permit),
             Poll::Pending => None,
         }
@@ -119,9 +196,37 @@ mod tests {
         let pace = Pace::new(per_second, burst, 10).unwrap();
         let begun = Instant::now();
         for given in 1..=wanted {
-            drop(pace.permit().await);
+            drop(pace.permit(Class::Live).await);
             let earned = f64::from(burst) + begun.elapsed().as_secs_f64() * per_second;
             assert!(f64::from(given) <= earned * 1.01, "{given} given, {earned} earned");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_has_a_share_while_live_work_waits_and_all_of_it_otherwise() {
+        let pace = Pace::new(100_000.0, 1000, 1).unwrap();
+        let done = std::cell::Cell::new(0_u32);
+        let ask = async || {
+            for _ in 0..20 {
+                let permit = pace.permit(Class::Live).await;
+                tokio::task::yield_now().await;
+                drop(permit);
+            }
+            done.set(done.get() + 1);
+        };
+        let sweep = async || {
+            let mut swept = 0;
+            while done.get() < 4 {
+                drop(pace.permit(Class::Sweep).await);
+                tokio::task::yield_now().await;
+                swept += 1;
+            }
+            swept
+        };
+        let (.., swept) = tokio::join!(ask(), ask(), ask(), ask(), sweep());
+        assert!((8..=40).contains(&swept), "{swept} of a sweep beside 80 live ones");
+        for _ in 0..50 {
+            drop(pace.permit(Class::Sweep).await);
         }
     }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use self::canned::{After, Canned, header};
 use super::error::{LookError, NiumError, SubmitAnswer, Trouble, TroubleKind};
+use super::pace::Class;
 use super::{Nium, Options, RESPONSE_BYTES_MAX};
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Snapshot;
@@ -64,12 +65,12 @@ impl Bench {
     }
 
     async fn look(&self) -> Result<Snapshot, LookError> {
-        let permit = self.nium.permit().await;
+        let permit = self.nium.permit(Class::Live).await;
         self.nium.details(customer(), REQUEST, permit).await
     }
 
     async fn submit(&self) -> SubmitAnswer {
-        let permit = self.nium.permit().await;
+        let permit = self.nium.permit(Class::Live).await;
         self.nium.add_customer(&application(), customer(), REQUEST, permit).await
     }
 

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::once::{Answered, Once};
-use super::{Ops, OpsError};
+use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::application::Application;
 use crate::domain::case::{Case, CaseState};
 use crate::domain::correction::{Correction, CorrectionError, Merged, merge};
@@ -17,8 +17,6 @@ use crate::vault::{DataKey, Place};
 
 /// Times a correction is prepared again because the case moved meanwhile, before the caller is asked to look.
 const PREPARE_MAX: usize = 3;
-/// The status of an answer to something that was stored and will be done.
-const ACCEPTED: u16 = 202;
 
 /// A correction put together with what is on file, ready to be shown or stored.
 struct Prepared {

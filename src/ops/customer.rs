@@ -107,14 +107,17 @@ impl Ops {
             next: row.next.map(|next| json!({ "what": next.what.as_str(), "at": next.at })),
             nium: row.snapshot.as_ref().map(|kept| nium(kept, said)),
             block,
-            rfi: case.beside.rfi_open.then(|| json!({ "open": true })),
+            rfi: case
+                .beside
+                .rfi
+                .map(|rfi| json!({ "open": true, "deadline": rfi.deadline, "overdue": rfi.overdue })),
             attempts: json!({ "used": case.attempts_used, "max": self.submissions_max }),
             correction: self.offer(row),
         }
     }
 
     fn offer(&self, row: &CaseRow) -> Option<Value> {
-        let CaseState::AwaitingCorrection { grounds, deadline } = &row.case.state else {
+        let CaseState::AwaitingCorrection { grounds, deadline, .. } = &row.case.state else {
             return None;
         };
         let url = format!("{}/v1/customers/{}/corrections", self.api_url, row.case.id);

@@ -3,10 +3,12 @@
 //! - `customer`: show one case with what Nium said last
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
+//! - `jobs`: work that is stuck, and sweeps
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
 pub mod correction;
 pub mod customer;
+pub mod jobs;
 pub mod officer;
 pub mod once;
 
@@ -21,6 +23,9 @@ use crate::domain::id::CustomerHashId;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
+
+/// The status of an answer to something that was stored and will be done.
+const ACCEPTED: u16 = 202;
 
 /// What operators' requests need.
 #[derive(Debug)]
@@ -65,6 +70,9 @@ pub enum OpsError {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
+    /// There are so many jobs now, not as many as were confirmed.
+    #[error("there are {0} jobs now")]
+    CountChanged(usize),
     /// The store or the vault failed; the text is for the log.
     #[error(transparent)]
     Failed(#[from] Failure),

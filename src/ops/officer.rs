@@ -1,6 +1,7 @@
 //! An officer's word about a case. The word is stored first and decided about by the worker.
 
-use super::{Ops, OpsError};
+use super::once::{Answered, Once};
+use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::decision::OfficerWord;
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
@@ -11,14 +12,18 @@ use serde_json::{Value, json};
 use crate::vault::Place;
 
 impl Ops {
-    /// Stores an officer's word. Gives the effect that will tell what became of it.
+    /// Stores an officer's word. Answers with the effect that will tell what became of it.
     pub async fn word(
         &self,
         customer: CustomerHashId,
         word: OfficerWord,
         by: &str,
-    ) -> Result<EffectKey, OpsError> {
-        self.store.word(customer, word, by).await?.ok_or(OpsError::NoSuchCustomer)
+        body: &[u8],
+        once: Option<&Once>,
+    ) -> Result<Answered, OpsError> {
+        let receipt = self.receipt(once, body, ACCEPTED).await?;
+        let done = self.store.word(customer, word, by, receipt.recorder()).await?;
+        receipt.answer(done, |key| Ok(json!({ "effectId": key.ok_or(OpsError::NoSuchCustomer)? })))
     }
 
     /// What became of an effect, with what the other side said; `None` when there is no such effect.

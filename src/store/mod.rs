@@ -12,6 +12,7 @@ mod migrate;
 pub mod rows;
 mod sqlite;
 pub mod wake;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 use self::error::StoreError;
 use self::rows::{
     Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
-    NewSubmission, Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
+    NewSubmission, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use self::wake::Wake;
 use crate::clock::Clock;
@@ -94,10 +95,10 @@ impl Store {
     }
 
     /// Law: a claimed customer is due for nobody else for `span`; the claim is on disk before this returns.
-    pub async fn claim(&self, span: Duration, most: usize) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim(&self, span: Duration, seats: Seats) -> Result<Vec<Claimed>, StoreError> {
         let now = self.clock.now();
         let Backend::Sqlite(store) = &self.backend;
-        store.claim(now, end_of(now, span), most).await
+        store.claim(now, end_of(now, span), seats).await
     }
 
     /// Law: everything a decision writes, in one transaction, and only while the lease is still ours. Nudges counted
@@ -154,15 +155,16 @@ impl Store {
         Ok(acceptance)
     }
 
-    /// Law: an officer's word is stored before it is decided about. `None`: no such case.
+    /// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`. `None`: no such case.
     pub async fn word(
         &self,
         customer: CustomerHashId,
         word: OfficerWord,
         by: &str,
-    ) -> Result<Option<EffectKey>, StoreError> {
+        recorder: Option<Recorder>,
+    ) -> Result<Once<Option<EffectKey>>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        let key = store.word(customer, word, by.to_owned(), self.clock.now()).await?;
+        let key = store.word(customer, word, by.to_owned(), recorder, self.clock.now()).await?;
         self.wake.wake();
         Ok(key)
     }

@@ -16,7 +16,9 @@ use crate::domain::snapshot::{Sighting, Snapshot};
 use crate::flow::classify::classify;
 use crate::flow::decide;
 use crate::flow::retry::backoff;
+use crate::flow::timers;
 use crate::nium::error::{LookError, Trouble};
+use crate::nium::pace::Class;
 use crate::store::rows::{
     Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell,
     OpenEffect, OpenKind,
@@ -32,6 +34,12 @@ pub(super) struct Attendance {
     pub(super) case: Case,
     pub(super) open: Option<OpenEffect>,
     pub(super) trouble: LookTrouble,
+    /// Known from the first sweep alone.
+    pub(super) historic: bool,
+    /// Whose turn a call to Nium takes.
+    pub(super) class: Class,
+    /// Nobody asked for the look that is coming.
+    pub(super) unasked: bool,
 }
 
 /// What to write beside a decision.
@@ -39,6 +47,8 @@ pub(super) struct Attendance {
 pub(super) struct Beside {
     pub(super) snapshot: Option<KeptSnapshot>,
     pub(super) looked: bool,
+    /// Nobody asked for the look; until when a callback about what it saw may be late.
+    pub(super) unasked: Option<Timestamp>,
     pub(super) hold: bool,
     /// What an attempt at the effect under way came to.
     pub(super) attempt: Option<String>,
@@ -73,9 +83,11 @@ impl Worker {
     async fn attend_or_fail(&self, claimed: Claimed) -> Result<(), WorkError> {
         let now = self.clock.now();
         let first_look = claimed.case.is_none();
-        let Claimed { lease, case, next, nudged, trouble, open } = claimed;
+        let Claimed { lease, case, next, nudged, trouble, historic, swept, open } = claimed;
         let case = case.unwrap_or_else(|| Case::unseen(lease.customer, now));
-        let mut attendance = Attendance { lease, case, open, trouble };
+        let class = if swept { Class::Sweep } else { Class::Live };
+        let unasked = !nudged && !matches!(case.state, CaseState::Submitting { .. });
+        let mut attendance = Attendance { lease, case, open, trouble, historic, class, unasked };
         let due = |what| next.is_some_and(|next| next.what == what && next.at <= now);
 
         if matches!(attendance.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. }) {
@@ -93,8 +105,8 @@ impl Worker {
                     return Ok(());
                 }
             }
-            None if due(NextWhat::Deadline) => {
-                return self.conclude(&mut attendance, &Observation::DeadlinePassed, Beside::default()).await;
+            None if let Some(seen) = timers::ripe(&attendance.case, now) => {
+                return self.conclude(&mut attendance, &seen, Beside::default()).await;
             }
             // A submission that the case knows of goes on below.
             Some((OpenKind::Submit, _)) | None => {}
@@ -130,7 +142,7 @@ impl Worker {
     /// Asks Nium about the customer and decides about what it says.
     async fn look(&self, attendance: &mut Attendance, first_look: bool) -> Result<(), WorkError> {
         let customer = attendance.lease.customer;
-        let permit = self.nium.permit().await;
+        let permit = self.nium.permit(attendance.class).await;
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
@@ -151,8 +163,18 @@ impl Worker {
                 let beside = Beside { looked: true, ..Beside::default() };
                 self.conclude(attendance, &Observation::Missing, beside).await
             }
-            Err(LookError::Trouble(trouble)) => self.nium_trouble(attendance, &trouble).await,
-            Err(LookError::Unreadable(why)) => self.unreadable(attendance, first_look, why).await,
+            Err(LookError::Trouble(trouble)) => {
+                self.metrics.look("trouble");
+                if self.pause_lane(&trouble, self.clock.now()) {
+                    self.nium_trouble(attendance, &trouble).await
+                } else {
+                    self.of_this_customer(attendance, trouble.kind.as_str()).await
+                }
+            }
+            Err(LookError::Unreadable(why)) => {
+                self.metrics.look("unreadable");
+                self.of_this_customer(attendance, why).await
+            }
         }
     }
 
@@ -168,7 +190,7 @@ impl Worker {
         // A submission goes out under Nium's pace too: the permit comes before the decision, so that nothing is
         // committed as "sending" that then has to wait.
         let permit = match attendance.case.state {
-            CaseState::Submitting { .. } => Some(self.nium.permit().await),
+            CaseState::Submitting { .. } => Some(self.nium.permit(Class::Live).await),
             _ => None,
         };
         let now = self.clock.now();
@@ -185,6 +207,7 @@ impl Worker {
             grounds: classify(&remark_text, &self.options.rules),
             kind: snapshot.facts.kind,
             blocked_by: snapshot.facts.blocked_by,
+            historic: attendance.historic,
             fresh_request_id: self.chance.uuid(),
         };
         let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
@@ -193,7 +216,8 @@ impl Worker {
         let decision = decide(&attendance.case, &Observation::Looked(look), now, &self.options.policy);
         let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
         attendance.trouble = LookTrouble::default();
-        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, ..Beside::default() };
+        let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
+        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, unasked, ..Beside::default() };
         self.write(attendance, &decision, beside, now).await?;
         match permit {
             Some(permit) if sends => self.submit(attendance, &key, permit).await,
@@ -203,9 +227,6 @@ impl Worker {
 
     /// Nium is in trouble: the customer waits, nothing is decided, no attempt is spent.
     async fn nium_trouble(&self, attendance: &Attendance, trouble: &Trouble) -> Result<(), WorkError> {
-        self.metrics.look("trouble");
-        let now = self.clock.now();
-        self.pause_lane(trouble, now);
         let failures = attendance.trouble.failures.saturating_add(1);
         let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())
             .max(trouble.retry_after.unwrap_or_default());
@@ -214,8 +235,10 @@ impl Worker {
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
-    pub(super) fn pause_lane(&self, trouble: &Trouble, now: Timestamp) {
-        if let Some(pause) = self.lane.trouble(trouble, now, self.chance.roll()) {
+    /// Whether this is everybody's trouble; then all calls pause.
+    pub(super) fn pause_lane(&self, trouble: &Trouble, now: Timestamp) -> bool {
+        let pause = self.lane.trouble(trouble, now, self.chance.roll());
+        if let Some(pause) = pause {
             self.metrics.pause(trouble.kind.as_str());
             let seconds = pause.as_secs_f64();
             tracing::warn!(
@@ -224,16 +247,12 @@ impl Worker {
                 "Nium is in trouble; all calls to it pause"
             );
         }
+        pause.is_some()
     }
 
-    /// Nium's answer about this customer cannot be read: again later, and a person if that goes on.
-    async fn unreadable(
-        &self,
-        attendance: &mut Attendance,
-        first_look: bool,
-        why: &str,
-    ) -> Result<(), WorkError> {
-        self.metrics.look("unreadable");
+    /// Nium answers others, but not about this customer, or not readably: again later, and a person if that goes on.
+    /// Every reason is kept.
+    async fn of_this_customer(&self, attendance: &mut Attendance, why: &str) -> Result<(), WorkError> {
         let LookTrouble { failures, unreadable } = attendance.trouble;
         let (failures, unreadable) = (failures.saturating_add(1), unreadable.saturating_add(1));
         if unreadable >= LOOK_FAILURES_MAX {
@@ -245,7 +264,7 @@ impl Worker {
         let line = HistoryLine { what: "look_failed", detail: json!({ "why": why, "inARow": unreadable }) };
         let commit = Commit {
             trouble: LookTrouble { failures, unreadable },
-            history: if first_look { Vec::new() } else { vec![line] },
+            history: vec![line],
             due_at: Some(self.later(wait)),
             ..Commit::default()
         };
@@ -292,6 +311,7 @@ impl Worker {
             tells: self.compose(decision, now)?,
             effect,
             looked: beside.looked,
+            unasked: beside.unasked,
             trouble: attendance.trouble,
             due_at: decision.next.map(|next| next.at),
             hold: beside.hold,

@@ -6,6 +6,8 @@
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
+//! - `sweep`: walks over Nium's list, for what callbacks did not say
+//! - `silence`: callbacks that should have come
 //! - `drain`: what the spool holds goes into the store
 //! - `house`: what is kept only for a while goes
 
@@ -17,9 +19,12 @@ mod lane;
 pub mod notify;
 mod outbox;
 mod runner;
+pub mod silence;
+pub mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -53,6 +58,19 @@ pub struct Options {
     pub customers_at_once: usize,
     /// Where the app backend reaches our API, for the link in an event; no slash at the end.
     pub api_url: String,
+    /// About asking Nium by ourselves.
+    pub sweep: SweepOptions,
+}
+
+/// What an operator has settled about asking Nium by ourselves.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepOptions {
+    /// The pause between two walks over Nium's list.
+    pub full_every: Duration,
+    /// Customers on a page.
+    pub page_size: u32,
+    /// How late a callback may be before it counts as missing.
+    pub grace: Duration,
 }
 
 /// Where fresh random numbers come from.
@@ -97,6 +115,7 @@ pub struct Worker {
     wake: Wake,
     metrics: WorkMetrics,
     lane: Lane,
+    claims: AtomicU64,
 }
 
 /// What a [`Worker`] is made of.
@@ -141,6 +160,7 @@ impl Worker {
             wake,
             metrics,
             lane: Lane::default(),
+            claims: AtomicU64::new(0),
         }
     }
 

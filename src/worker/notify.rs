@@ -22,8 +22,9 @@ use super::{Worker, guard};
 use crate::domain::case::{Case, CaseState};
 use crate::domain::decision::Tell;
 use crate::domain::effect::{EffectKey, Event};
+use crate::domain::id::CustomerHashId;
 use crate::flow::retry::backoff;
-use crate::store::rows::{Finished, NewTell, TellLease, TellOutcome};
+use crate::store::rows::{Finished, NewTell, Silence, TellLease, TellOutcome};
 
 /// The longest wait between two attempts at one notification.
 const TELL_BACKOFF_MAX: Duration = Duration::from_hours(1);
@@ -170,10 +171,10 @@ fn sign(id: &str, timestamp: &str, body: &[u8], secrets: &[Zeroizing<Vec<u8>>]) 
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct Body<T> {
     r#type: &'static str,
     timestamp: String,
-    data: Data<'a>,
+    data: T,
 }
 
 #[derive(Serialize)]
@@ -219,6 +220,27 @@ pub(super) fn compose(
     Ok(NewTell { key: EffectKey::new(case.id, case.version, &position.to_string()), event: tell.event, body })
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceData {
+    /// Changes found by asking, whose callback never came, since the last callback.
+    missing: u64,
+    last_callback_at: Option<String>,
+}
+
+/// The notification of something about the service itself.
+pub(super) fn compose_service(
+    event: Event,
+    seen: &Silence,
+    now: Timestamp,
+) -> Result<NewTell, serde_json::Error> {
+    let last_callback_at = seen.last_callback_at.map(|at| at.to_string());
+    let data = ServiceData { missing: seen.missing_since, last_callback_at };
+    let body = serde_json::to_vec(&Body { r#type: event.as_str(), timestamp: now.to_string(), data })?;
+    let number = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    Ok(NewTell { key: EffectKey::new(CustomerHashId::NOBODY, number, "0"), event, body })
+}
+
 fn correction_url(api_url: &str, case: &Case) -> String {
     format!("{api_url}/v1/customers/{}/corrections", case.id)
 }
@@ -229,11 +251,12 @@ impl Worker {
         let Some(notifier) = &self.notifier else { return };
         let event = Event::ALL.into_iter().find(|event| event.as_str() == lease.event);
         let label = event.map_or("unknown", Event::as_str);
+        let spent = lease.attempts.saturating_sub(lease.forgiven).saturating_add(1);
         let outcome = match notifier.send(&lease, self.clock.now()).await {
             Ok(()) => TellOutcome::Delivered,
-            Err(why) if lease.attempts.saturating_add(1) >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
+            Err(why) if spent >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
             Err(why) => {
-                let wait = backoff(lease.attempts.saturating_add(1), TELL_BACKOFF_MAX, self.chance.roll());
+                let wait = backoff(spent, TELL_BACKOFF_MAX, self.chance.roll());
                 TellOutcome::Later(self.later(wait), why)
             }
         };

@@ -2,6 +2,7 @@
 //! wake-up before it looks, so no hint is lost; and without any hint the poll alone suffices.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Worker;
 use crate::store::error::StoreError;
+use crate::store::rows::Seats;
 
 /// How far clocks and schedulers may be off between checking a lease and sending the first byte.
 pub(super) const SKEW: Duration = Duration::from_secs(5);
@@ -28,12 +30,14 @@ const POLL: Duration = Duration::from_millis(500);
 pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: CancellationToken) {
     let tasks = TaskTracker::new();
     let customers = Arc::new(Semaphore::new(worker.options.customers_at_once));
+    // Live work always finds a seat.
+    let swept = Arc::new(Semaphore::new((worker.options.customers_at_once / 2).max(1)));
     let tells = Arc::new(Semaphore::new(TELLS_AT_ONCE));
     while !soft.is_cancelled() {
         let rung = worker.wake.rung();
         tokio::pin!(rung);
         rung.as_mut().enable();
-        let claimed = claim_and_start(&worker, &customers, &tells, &tasks).await;
+        let claimed = claim_and_start(&worker, (&customers, &swept), &tells, &tasks).await;
         let wait = match claimed {
             Ok(0) => wait_for_more(&worker).await,
             Ok(_) => continue,
@@ -65,7 +69,7 @@ pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: Cancellatio
 /// Claims what there are permits for and starts it. Gives how much was claimed.
 async fn claim_and_start(
     worker: &Arc<Worker>,
-    customers: &Arc<Semaphore>,
+    (customers, swept): (&Arc<Semaphore>, &Arc<Semaphore>),
     tells: &Arc<Semaphore>,
     tasks: &TaskTracker,
 ) -> Result<usize, StoreError> {
@@ -74,15 +78,18 @@ async fn claim_and_start(
     if free > 0 && worker.lane.paused_until(worker.clock.now()).is_none() {
         // Two calls (look, then send), each waiting for its turn.
         let lease = worker.options.call_limit * 2 + PACE_ROOM + SKEW;
-        let claimed = worker.store.claim(lease, free).await?;
+        let turn = worker.claims.fetch_add(1, Ordering::Relaxed) + 1;
+        let seats = Seats { all: free, swept: swept.available_permits(), turn };
+        let claimed = worker.store.claim(lease, seats).await?;
         assert!(claimed.len() <= free, "the store claimed more than was asked for");
         for claimed in claimed {
             let Some(permit) = take(customers) else { break };
+            let place = if claimed.swept { take(swept) } else { None };
             let worker = Arc::clone(worker);
             started += 1;
             tasks.spawn(async move {
                 worker.attend(claimed).await;
-                drop(permit);
+                drop((permit, place));
                 worker.wake.wake();
             });
         }

@@ -273,7 +273,7 @@ async fn a_request_for_information_is_seen_and_told_once() {
     house.nium_says(&id, json!({ "complianceStatus": "RFI_REQUESTED", "status": "Pending" })).await;
     house.heard(&id, "customer.rfi_requested").await;
     let case = house.until(&id, "watching").await;
-    assert_eq!(case["rfi"], json!({ "open": true }));
+    assert_eq!((&case["rfi"]["open"], &case["rfi"]["overdue"]), (&json!(true), &json!(false)));
     house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
     let case = house.until(&id, "approved").await;
     assert_eq!(case["rfi"], json!(null));

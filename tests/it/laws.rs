@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reinstate::clock::{Clock, ManualClock};
-use reinstate::domain::case::{Case, CaseState};
+use reinstate::domain::case::{Case, CaseState, Rfi};
 use reinstate::domain::id::{CustomerHashId, RequestId};
 use reinstate::domain::nudge::{Nudge, Source};
-use reinstate::store::rows::{Commit, Finished, Lease, LookTrouble};
+use reinstate::store::rows::{Commit, Finished, Lease, LookTrouble, Seats};
 use reinstate::store::wake::Wake;
 use reinstate::store::{Place, Store, Use};
 use rusqlite::Connection;
 
 const LEASE: Duration = Duration::from_mins(1);
+
+fn seats(all: usize) -> Seats {
+    Seats { all, swept: all, turn: 1 }
+}
 
 struct Ground {
     store: Store,
@@ -53,7 +57,7 @@ impl Ground {
     }
 
     async fn claim(&self) -> Option<Lease> {
-        self.store.claim(LEASE, 1).await.unwrap().pop().map(|claimed| claimed.lease)
+        self.store.claim(LEASE, seats(1)).await.unwrap().pop().map(|claimed| claimed.lease)
     }
 
     fn sql(&self, statement: &str) -> rusqlite::Result<usize> {
@@ -78,7 +82,7 @@ async fn two_claimers_never_share() {
     for number in 0..20 {
         ground.nudge(id(number), None).await;
     }
-    let (one, two) = tokio::join!(ground.store.claim(LEASE, 15), ground.store.claim(LEASE, 15));
+    let (one, two) = tokio::join!(ground.store.claim(LEASE, seats(15)), ground.store.claim(LEASE, seats(15)));
     let mut claimed: Vec<_> =
         one.unwrap().into_iter().chain(two.unwrap()).map(|claimed| claimed.lease.customer).collect();
     assert_eq!(claimed.len(), 20);
@@ -161,7 +165,7 @@ async fn a_redelivery_raises_a_count_and_makes_the_customer_due_again() {
     ground.nudge(id(2), Some("same")).await;
     let rows = ground.store.callbacks(Some(id(1)), None, 10).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.deliveries).collect::<Vec<_>>(), [2]);
-    assert_eq!(ground.store.claim(LEASE, 10).await.unwrap().len(), 2, "both customers are due");
+    assert_eq!(ground.store.claim(LEASE, seats(10)).await.unwrap().len(), 2, "both customers are due");
 }
 
 #[tokio::test]
@@ -277,7 +281,7 @@ async fn a_state_reads_back_as_it_was_written() {
     let mut commit = looked(&lease, 1, ground.clock.now());
     let (case, _) = commit.case.as_mut().unwrap();
     case.state = CaseState::Watching { after_rejection: true };
-    case.beside.rfi_open = true;
+    case.beside.rfi = Some(Rfi { deadline: ground.clock.now(), overdue: false });
     let written = case.clone();
     let _ = ground.store.commit(&lease, commit).await.unwrap();
     assert_eq!(ground.store.case(id(1)).await.unwrap().unwrap().case, written);

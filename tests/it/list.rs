@@ -7,6 +7,7 @@ use std::time::Duration;
 use reinstate::domain::status::{Compliance, Status};
 use reinstate::nium::error::{ListError, TroubleKind};
 use reinstate::nium::list::{ListPage, PAGE_CUSTOMERS_MAX, Release};
+use reinstate::nium::pace::Class;
 use reinstate::nium::{Nium, Options};
 use reinstate::sim::Sim;
 use reqwest::{Client, Method};
@@ -61,7 +62,7 @@ impl Pair {
     }
 
     async fn page(&self, page: u32, size: u32) -> Result<ListPage, ListError> {
-        self.nium.list(page, size, Uuid::new_v4(), self.nium.permit().await).await
+        self.nium.list(page, size, Uuid::new_v4(), self.nium.permit(Class::Sweep).await).await
     }
 
     /// Every page until the last.

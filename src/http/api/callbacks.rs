@@ -16,10 +16,7 @@ use crate::http::error::Problem;
 pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result<Response, Problem> {
     let params = Params::read(&uri, &["customerHashId", "cursor", "limit"])?;
     let customer = params.get("customerHashId").map(take::customer).transpose()?;
-    let before = match params.cursor()? {
-        Some(bytes) => Some(i64::from_be_bytes(bytes.try_into().map_err(|_| take::bad_cursor())?)),
-        None => None,
-    };
+    let before = params.number_cursor()?;
     let limit = params.limit()?;
     let mut items =
         state.ops.callbacks(customer, before, limit + 1).await.map_err(|error| problem_of(&error))?;

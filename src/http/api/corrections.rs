@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
 use super::auth::Caller;
-use super::{ApiState, problem_of, take};
+use super::{ApiState, answer, problem_of, take};
 use crate::domain::effect::EffectKey;
 use crate::http::error::Problem;
-use crate::ops::once::Answered;
-
-/// Says that an answer was given before, and nothing was done this time.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// `PUT /v1/customers/{id}/application`
 pub(super) async fn keep_application(
@@ -70,13 +66,4 @@ pub(super) async fn effect(
     let key = EffectKey::parse(&id).ok_or_else(missing)?;
     let effect = state.ops.effect(&key).await.map_err(|error| problem_of(&error))?.ok_or_else(missing)?;
     Ok(Json(effect).into_response())
-}
-
-fn answer(answered: Answered) -> Response {
-    let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, Json(answered.body)).into_response();
-    if answered.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::take::{self, Params};
-use super::{ApiState, problem_of};
+use super::{ApiState, answer, problem_of};
 use crate::domain::case::CaseState;
 use crate::domain::decision::OfficerWord;
 use crate::domain::id::CustomerHashId;
@@ -60,12 +60,14 @@ pub(super) async fn decide(
     State(state): State<Arc<ApiState>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let customer = take::customer(&id)?;
+    let once = take::once(&headers, &caller, "decision", customer)?;
     let word = word(&take::json(&body)?)?;
-    let effect = state.ops.word(customer, word, &caller.name).await.map_err(|error| problem_of(&error))?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "effectId": effect }))).into_response())
+    let answered = state.ops.word(customer, word, &caller.name, &body, once.as_ref()).await;
+    Ok(answer(answered.map_err(|error| problem_of(&error))?))
 }
 
 fn word(body: &Value) -> Result<OfficerWord, Problem> {

@@ -5,21 +5,27 @@ pub mod auth;
 mod callbacks;
 mod corrections;
 mod customers;
+mod jobs;
 pub mod take;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
+use axum::{Json, Router};
 
 use self::auth::{Need, guard};
 use super::error::{FieldError, Problem};
 use crate::domain::correction::FieldProblem;
+use crate::ops::once::Answered;
 use crate::ops::{Ops, OpsError};
 use crate::store::error::StoreError;
+
+/// Says that an answer was given before, and nothing was done this time.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What the API's handlers need.
 #[derive(Debug)]
@@ -46,8 +52,24 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
+        .route("/v1/jobs", route(Need::Read, get(jobs::list)))
+        .route("/v1/jobs/retry", route(Need::Decide, post(jobs::retry)))
+        .route(
+            "/v1/sweeps",
+            route(Need::Read, get(jobs::sweeps)).merge(route(Need::Decide, post(jobs::sweep))),
+        )
         .layer(DefaultBodyLimit::max(take::BODY_BYTES_MAX))
         .with_state(Arc::clone(state))
+}
+
+/// What a write that may have been made before is answered with.
+fn answer(answered: Answered) -> Response {
+    let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, Json(answered.body)).into_response();
+    if answered.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// How an error of `ops` looks outside.
@@ -71,6 +93,9 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
+            .detail(format!("There are {count} such jobs now; nothing was done."))
+            .hint("Send the request without confirm, look at the count, and confirm that one."),
         OpsError::Failed(failure) => {
             tracing::error!(error = %failure, "a request failed");
             match failure {

@@ -99,6 +99,12 @@ impl Params {
             .ok_or_else(|| bad_parameter("limit", format!("is a number from 1 to {LIMIT_MAX}")))
     }
 
+    /// `cursor` of a list that goes by numbers.
+    pub(super) fn number_cursor(&self) -> Result<Option<i64>, Problem> {
+        let bytes = self.cursor()?;
+        bytes.map(|bytes| bytes.try_into().map(i64::from_be_bytes).map_err(|_| bad_cursor())).transpose()
+    }
+
     /// `cursor`, as an answer gave it.
     pub(super) fn cursor(&self) -> Result<Option<Vec<u8>>, Problem> {
         let Some(text) = self.get("cursor") else {

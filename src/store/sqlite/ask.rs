@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
 
 use super::column::{maybe_timestamp, ms, timestamp};
 use super::work::{case, put_application, put_history};
@@ -11,7 +12,9 @@ use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
-use crate::store::rows::{Acceptance, FirstAnswer, HistoryLine, NewSubmission, Remember, TokenRow};
+use crate::store::rows::{
+    Acceptance, FirstAnswer, HistoryLine, NewSubmission, Once, Recorder, Remember, TokenRow,
+};
 
 /// Law: a correction is stored only while an offer is open for the very version it was prepared for, only once, and
 /// together with the first answer to it.
@@ -53,7 +56,7 @@ pub(super) fn correct(
     if let Some(remember) = &submission.remember {
         put_first_answer(connection, customer, remember, now)?;
     }
-    make_due(connection, customer, now)?;
+    make_due(connection, customer, Rank::Act, now)?;
     Ok(Acceptance::Stored(submission.key.clone()))
 }
 
@@ -65,12 +68,60 @@ fn open_submission(connection: &Connection, customer: CustomerHashId) -> Result<
         .exists(params![customer.as_bytes()])?)
 }
 
-/// Law: an officer's word is stored before it is decided about; two words are decided about in order.
+/// Whose act makes a customer due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// Somebody waits for it.
+    Act,
+    /// One of many at once.
+    Known,
+}
+
+/// Law: a write with an `Idempotency-Key` is done once, and its answer stored with it; `work` gives no answer where
+/// nothing was done.
+pub(super) fn once<T>(
+    connection: &Connection,
+    recorder: Option<&Recorder>,
+    now: Timestamp,
+    work: impl FnOnce() -> Result<(T, Option<Value>), StoreError>,
+) -> Result<Once<T>, StoreError> {
+    if let Some(recorder) = recorder
+        && let Some(first) = first_answer(connection, &recorder.key)?
+    {
+        return Ok(Once::Again(first));
+    }
+    let (done, answer) = work()?;
+    if let (Some(recorder), Some(answer)) = (recorder, answer) {
+        let answer = (recorder.seal)(&answer).map_err(StoreError::Unavailable)?;
+        let remember = Remember { key: recorder.key, answer };
+        put_first_answer(connection, CustomerHashId::NOBODY, &remember, now)?;
+    }
+    Ok(Once::First(done))
+}
+
+/// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`.
 pub(super) fn word(
     connection: &Connection,
     customer: CustomerHashId,
     word: OfficerWord,
     by: &str,
+    recorder: Option<&Recorder>,
+    now: Timestamp,
+) -> Result<Once<Option<EffectKey>>, StoreError> {
+    once(connection, recorder, now, || {
+        let key = put_word(connection, customer, word, by, Rank::Act, now)?;
+        let answer = key.as_ref().map(|key| serde_json::json!({ "effectId": key }));
+        Ok((key, answer))
+    })
+}
+
+/// Stores an officer's word; two words are decided about in order. `None`: no such case.
+pub(super) fn put_word(
+    connection: &Connection,
+    customer: CustomerHashId,
+    word: OfficerWord,
+    by: &str,
+    rank: Rank,
     now: Timestamp,
 ) -> Result<Option<EffectKey>, StoreError> {
     let Some((case, _)) = case(connection, customer)? else {
@@ -83,7 +134,7 @@ pub(super) fn word(
     put_effect(connection, customer, &key, ("officer", word.as_str()), None, now)?;
     let detail = serde_json::json!({ "word": word.as_str(), "by": by, "effectId": key });
     put_history(connection, customer, case.version, &HistoryLine { what: "officer", detail }, now)?;
-    make_due(connection, customer, now)?;
+    make_due(connection, customer, rank, now)?;
     Ok(Some(key))
 }
 
@@ -104,15 +155,24 @@ fn put_effect(
     Ok(())
 }
 
-/// A person or the backend asked: first rank. Under a lease only the count grows, and the holder's commit sees it.
-fn make_due(connection: &Connection, customer: CustomerHashId, now: Timestamp) -> Result<(), StoreError> {
+/// A person or the backend asked. Under a lease only the count grows, and the holder's commit sees it.
+fn make_due(
+    connection: &Connection,
+    customer: CustomerHashId,
+    rank: Rank,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let number = match rank {
+        Rank::Act => 0,
+        Rank::Known => 1,
+    };
     connection
         .prepare_cached(
-            "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, 0, 1, ?2)
-             ON CONFLICT (customer) DO UPDATE SET rank = 0, wanted = wanted + 1,
+            "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, ?3, 1, ?2)
+             ON CONFLICT (customer) DO UPDATE SET rank = min(rank, ?3), wanted = wanted + 1,
                  due_at = CASE WHEN lease_until IS NOT NULL THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END",
         )?
-        .execute(params![customer.as_bytes(), ms(now)])?;
+        .execute(params![customer.as_bytes(), ms(now), number])?;
     Ok(())
 }
 

@@ -55,12 +55,8 @@ pub(super) fn next_of(row: &Row<'_>) -> Result<Option<Next>, StoreError> {
     let (Some(what), Some(at)) = (what, at) else {
         return Ok(None);
     };
-    let what = match what.as_str() {
-        "look" => NextWhat::Look,
-        "submit" => NextWhat::Submit,
-        "deadline" => NextWhat::Deadline,
-        other => return Err(corrupt("cases", other, "what happens next is not known")),
-    };
+    let what =
+        NextWhat::parse(&what).ok_or_else(|| corrupt("cases", &what, "what happens next is not known"))?;
     Ok(Some(Next { what, at: timestamp(at)? }))
 }
 

@@ -28,7 +28,7 @@ const DELIVER: &str =
 // A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge.
 const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, 2, 1, ?2)
      ON CONFLICT (customer) DO UPDATE SET
-         wanted = wanted + 1, historic = 0,
+         wanted = wanted + 1, historic = 0, rank = min(rank, 2),
          due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
 
 /// One nudge on its way into the log.

@@ -3,8 +3,11 @@
 
 mod ask;
 mod column;
+mod findings;
 mod fold;
+mod jobs;
 mod read;
+mod sweeps;
 mod tells;
 mod work;
 mod writer;
@@ -24,8 +27,9 @@ use self::fold::Entry;
 use self::writer::Writer;
 use super::error::StoreError;
 use super::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
-    NewSubmission, Remember, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, JobFilter,
+    JobPlace, JobRow, Judged, Lease, NewSubmission, NewTell, Once, Recorder, Remember, Retried, Seats,
+    Silence, SweepRow, SweepTrouble, SweptPage, TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -98,9 +102,9 @@ impl Sqlite {
         &self,
         now: Timestamp,
         until: Timestamp,
-        most: usize,
+        seats: Seats,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.writer.run(move |connection| work::claim(connection, now, until, most)).await
+        self.writer.run(move |connection| work::claim(connection, now, until, seats)).await
     }
 
     pub(super) async fn commit(
@@ -155,9 +159,12 @@ impl Sqlite {
         customer: CustomerHashId,
         word: OfficerWord,
         by: String,
+        recorder: Option<Recorder>,
         now: Timestamp,
-    ) -> Result<Option<EffectKey>, StoreError> {
-        self.writer.run(move |connection| ask::word(connection, customer, word, &by, now)).await
+    ) -> Result<Once<Option<EffectKey>>, StoreError> {
+        self.writer
+            .run(move |connection| ask::word(connection, customer, word, &by, recorder.as_ref(), now))
+            .await
     }
 
     pub(super) async fn keep_application(
@@ -255,6 +262,94 @@ impl Sqlite {
 
     pub(super) async fn gauges(&self, now: Timestamp) -> Result<Gauges, StoreError> {
         self.read(move |connection| read::gauges(connection, now)).await
+    }
+
+    pub(super) async fn sweep_running(&self) -> Result<Option<SweepRow>, StoreError> {
+        self.read(sweeps::running).await
+    }
+
+    pub(super) async fn newest_sweep(&self) -> Result<Option<SweepRow>, StoreError> {
+        self.read(sweeps::newest).await
+    }
+
+    pub(super) async fn sweeps(&self, before: Option<i64>, most: usize) -> Result<Vec<SweepRow>, StoreError> {
+        self.read(move |connection| sweeps::list(connection, before, most)).await
+    }
+
+    pub(super) async fn ask_sweep(
+        &self,
+        by: String,
+        recorder: Option<Recorder>,
+        now: Timestamp,
+    ) -> Result<Once<(SweepRow, bool)>, StoreError> {
+        self.writer.run(move |connection| sweeps::ask(connection, &by, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn jobs(
+        &self,
+        filter: JobFilter,
+        after: Option<JobPlace>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |connection| jobs::list(connection, &filter, after.as_ref(), most, now)).await
+    }
+
+    pub(super) async fn count_jobs(&self, filter: JobFilter, now: Timestamp) -> Result<usize, StoreError> {
+        self.read(move |connection| jobs::count(connection, &filter, now)).await
+    }
+
+    pub(super) async fn retry_jobs(
+        &self,
+        filter: JobFilter,
+        expected: usize,
+        by: String,
+        recorder: Option<Recorder>,
+        now: Timestamp,
+    ) -> Result<Once<Retried>, StoreError> {
+        self.writer
+            .run(move |connection| {
+                ask::once(connection, recorder.as_ref(), now, || {
+                    let retried = jobs::retry(connection, &filter, expected, &by, now)?;
+                    let answer = match retried {
+                        Retried::Done(count) => Some(serde_json::json!({ "retried": count })),
+                        Retried::Moved(_) => None,
+                    };
+                    Ok((retried, answer))
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn swept(&self, page: SweptPage, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.run(move |connection| sweeps::page(connection, &page, now)).await
+    }
+
+    pub(super) async fn sweep_trouble(
+        &self,
+        before: SweepRow,
+        trouble: SweepTrouble,
+        why: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer.run(move |connection| sweeps::trouble(connection, &before, &trouble, &why, now)).await
+    }
+
+    pub(super) async fn judge(&self, now: Timestamp, most: usize) -> Result<Judged, StoreError> {
+        self.writer.run(move |connection| findings::judge(connection, now, most)).await
+    }
+
+    pub(super) async fn silence(&self, now: Timestamp) -> Result<Silence, StoreError> {
+        self.read(move |connection| findings::silence(connection, now)).await
+    }
+
+    pub(super) async fn alarm(
+        &self,
+        raised: bool,
+        tell: Option<NewTell>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.run(move |connection| findings::alarm(connection, raised, tell.as_ref(), now)).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::rows::{Finished, HistoryLine, TellLease, TellOutcome};
 
 // Only the oldest open notification of a customer may go out; the index `effect_of_customer` answers the inner question.
-const DUE: &str = "SELECT seq, epoch, key, customer, kind, payload, attempts FROM effect AS mine
+const DUE: &str = "SELECT seq, epoch, key, customer, kind, payload, attempts, forgiven FROM effect AS mine
      WHERE lane = 'webhook' AND status = 'pending' AND due_at <= ?1
        AND NOT EXISTS (SELECT 1 FROM effect AS older WHERE older.customer = mine.customer AND older.seq < mine.seq
                        AND older.lane = 'webhook' AND older.status = 'pending')
@@ -35,6 +35,7 @@ pub(super) fn claim(
             event: row.get(4)?,
             body: row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default(),
             attempts: row.get(6)?,
+            forgiven: row.get(7)?,
         });
     }
     for tell in &claimed {

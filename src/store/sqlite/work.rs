@@ -4,17 +4,19 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
+use super::{findings, sweeps};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
 use crate::domain::effect::EffectStatus;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::{
-    Claimed, Commit, EffectChange, Finished, HistoryLine, Lease, LookTrouble, OpenEffect, OpenKind,
+    Claimed, Commit, EffectChange, Finished, HistoryLine, Lease, LookTrouble, NewTell, OpenEffect, OpenKind,
+    Seats,
 };
 
 // differs: one writer at a time, so nothing has to be skipped or locked; the index gives the oldest due row at once.
-const DUE: &str = "SELECT customer, wanted, handled, epoch, failures, unreadable FROM head
+const DUE: &str = "SELECT customer, wanted, handled, epoch, failures, unreadable, historic, rank FROM head
      WHERE rank = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
 
 const HOLD: &str = "UPDATE head SET epoch = ?2, lease_until = ?3, due_at = ?3 WHERE customer = ?1";
@@ -26,12 +28,21 @@ const OPEN: &str = "SELECT key, lane, kind, status, sealed FROM effect
      WHERE customer = ?1 AND lane IN ('nium', 'officer') AND status IN ('pending', 'sending', 'unclear')
      ORDER BY lane = 'officer' DESC, seq LIMIT 1";
 
+/// Ranks, first served first: somebody's act, known customers, unknown ones, those whom the sweep alone has named.
+const RANKS: [i64; 4] = [0, 1, 2, 3];
+/// The rank of the last.
+const RANK_SWEPT: i64 = 3;
+/// Every so many claims begin with the rank (place in [`RANKS`]), so that each has a share.
+const SHARES: [(u64, usize); 3] = [(16, 3), (8, 2), (4, 1)];
+
 struct HeadRow {
     customer: CustomerHashId,
     wanted: i64,
     handled: i64,
     epoch: i64,
     trouble: LookTrouble,
+    historic: bool,
+    rank: i64,
 }
 
 /// Writes something that changes nothing, so that a disk that is full or gone shows itself.
@@ -40,22 +51,29 @@ pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Law: a claimed customer is due for nobody else until `until`; ranks are served in order.
+/// Law: a claimed customer is due for nobody else until `until`; ranks are served in order, and none starves.
 pub(super) fn claim(
     connection: &Connection,
     now: Timestamp,
     until: Timestamp,
-    most: usize,
+    seats: Seats,
 ) -> Result<Vec<Claimed>, StoreError> {
+    let mut ranks = RANKS;
+    if let Some((_, place)) = SHARES.iter().find(|(every, _)| seats.turn.is_multiple_of(*every))
+        && let Some(ahead) = ranks.get_mut(..=*place)
+    {
+        ahead.rotate_right(1);
+    }
     let mut claimed = Vec::new();
-    for rank in 0..=2_i64 {
-        let left = i64::try_from(most.saturating_sub(claimed.len())).unwrap_or(i64::MAX);
+    for rank in ranks {
+        let left = seats.all.saturating_sub(claimed.len());
+        let left = if rank == RANK_SWEPT { left.min(seats.swept) } else { left };
         if left == 0 {
-            break;
+            continue;
         }
         let heads: Vec<HeadRow> = connection
             .prepare_cached(DUE)?
-            .query_map(params![rank, ms(now), left], head_of)?
+            .query_map(params![rank, ms(now), i64::try_from(left).unwrap_or(i64::MAX)], head_of)?
             .collect::<Result<_, _>>()?;
         for head in heads {
             claimed.push(hold(connection, &head, until)?);
@@ -71,6 +89,8 @@ fn head_of(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
         handled: row.get(2)?,
         epoch: row.get(3)?,
         trouble: LookTrouble { failures: row.get(4)?, unreadable: row.get(5)? },
+        historic: row.get(6)?,
+        rank: row.get(7)?,
     })
 }
 
@@ -85,6 +105,8 @@ fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Cla
         next,
         nudged: head.wanted > head.handled,
         trouble: head.trouble,
+        historic: head.historic,
+        swept: head.rank == RANK_SWEPT,
         open: open_effect(connection, head.customer)?,
     })
 }
@@ -137,6 +159,9 @@ pub(super) fn commit(
         put_case(connection, case, *next)?;
     }
     if let Some(snapshot) = &commit.snapshot {
+        if let Some(judge_at) = commit.unasked {
+            findings::note_look(connection, customer, &snapshot.facts, judge_at, now)?;
+        }
         let facts = serde_json::to_string(&snapshot.facts)
             .map_err(|error| unwritable("snapshot", customer, &error))?;
         connection
@@ -150,18 +175,7 @@ pub(super) fn commit(
         put_history(connection, customer, version, line, now)?;
     }
     for tell in &commit.tells {
-        connection
-            .prepare_cached(
-                "INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload)
-                 VALUES (?1, ?2, 'webhook', ?3, 'pending', ?4, ?4, ?5)",
-            )?
-            .execute(params![
-                tell.key.as_str(),
-                customer.as_bytes(),
-                tell.event.as_str(),
-                ms(now),
-                tell.body
-            ])?;
+        put_tell(connection, customer, tell, now)?;
     }
     if let Some(change) = &commit.effect {
         change_effect(connection, change, now)?;
@@ -275,6 +289,22 @@ pub(super) fn put_history(
     Ok(())
 }
 
+/// Stores a notification, due at once.
+pub(super) fn put_tell(
+    connection: &Connection,
+    customer: CustomerHashId,
+    tell: &NewTell,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload)
+             VALUES (?1, ?2, 'webhook', ?3, 'pending', ?4, ?4, ?5)",
+        )?
+        .execute(params![tell.key.as_str(), customer.as_bytes(), tell.event.as_str(), ms(now), tell.body])?;
+    Ok(())
+}
+
 /// Moves an effect of the `nium` or `officer` lane; one that has ended stays as it is.
 fn change_effect(connection: &Connection, change: &EffectChange, now: Timestamp) -> Result<(), StoreError> {
     let ended = matches!(
@@ -331,6 +361,7 @@ pub(super) fn release_the_dead(connection: &Connection, now: Timestamp) -> Resul
     let tells = connection
         .prepare_cached("UPDATE effect SET lease_until = NULL, due_at = ?1 WHERE lease_until IS NOT NULL")?
         .execute(params![ms(now)])?;
+    sweeps::resume(connection, now)?;
     Ok(customers + tells)
 }
 
@@ -344,7 +375,7 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Sto
             .flatten())
     };
     let mut dues = Vec::new();
-    for rank in 0..=2 {
+    for rank in RANKS {
         let sql = format!("SELECT min(due_at) FROM head WHERE rank = {rank} AND due_at IS NOT NULL");
         dues.extend(earliest(&sql)?);
     }

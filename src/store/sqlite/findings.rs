@@ -1,0 +1,148 @@
+//! Changes at Nium that we learned of by asking: was there a callback for them? Judged when it has had time to come.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
+
+use super::column::{corrupt, maybe_timestamp, ms, timestamp};
+use super::work::put_history;
+use crate::domain::id::CustomerHashId;
+use crate::domain::snapshot::{Difference, Facts};
+use crate::store::error::StoreError;
+use crate::store::rows::{HistoryLine, Judged, NewTell, Silence};
+
+/// The name of the alarm that callbacks do not come.
+const SILENCE: &str = "silence";
+/// What a day counts as missing.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What we hold of a customer.
+pub(super) struct Held {
+    pub(super) facts: Facts,
+    pub(super) looked_at: Timestamp,
+}
+
+/// What the last look saw; `None` before the first.
+pub(super) fn held(connection: &Connection, customer: CustomerHashId) -> Result<Option<Held>, StoreError> {
+    let row: Option<(i64, String)> = connection
+        .prepare_cached("SELECT looked_at, facts FROM snapshot WHERE customer = ?1")?
+        .query_row(params![customer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((looked_at, facts)) = row else { return Ok(None) };
+    let facts = serde_json::from_str(&facts)
+        .map_err(|error| corrupt("snapshot", &customer.to_string(), &error.to_string()))?;
+    Ok(Some(Held { facts, looked_at: timestamp(looked_at)? }))
+}
+
+/// A look that nobody asked for is about to replace what we hold.
+pub(super) fn note_look(
+    connection: &Connection,
+    customer: CustomerHashId,
+    facts: &Facts,
+    judge_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(held) = held(connection, customer)? else { return Ok(()) };
+    if facts.listed(customer).difference(Some(&held.facts)) != Difference::Untold {
+        return Ok(());
+    }
+    note(connection, customer, "look", Some(&held), judge_at, now)
+}
+
+/// Notes that a callback is expected, unless one is expected already.
+pub(super) fn note(
+    connection: &Connection,
+    customer: CustomerHashId,
+    by: &'static str,
+    held: Option<&Held>,
+    judge_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let since = held.map_or(0, |held| ms(held.looked_at));
+    let noted = connection
+        .prepare_cached(
+            "INSERT INTO finding (customer, found_by, found_at, since, judge_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![customer.as_bytes(), by, ms(now), since, ms(judge_at)])?;
+    if noted == 1 {
+        let line =
+            HistoryLine { what: "found_by_sweep", detail: json!({ "by": by, "callbackBy": judge_at }) };
+        put_history(connection, customer, 0, &line, now)?;
+    }
+    Ok(())
+}
+
+/// Law: a finding is judged once, and not before its time.
+pub(super) fn judge(connection: &Connection, now: Timestamp, most: usize) -> Result<Judged, StoreError> {
+    let due: Vec<(i64, [u8; 16], String, i64, i64)> = connection
+        .prepare_cached(
+            "SELECT id, customer, found_by, found_at, since FROM finding WHERE judge_at <= ?1 ORDER BY judge_at LIMIT ?2",
+        )?
+        .query_map(params![ms(now), i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut judged = Judged::default();
+    for (id, customer, by, found_at, since) in due {
+        let came = connection
+            .prepare_cached("SELECT 1 FROM callback WHERE customer = ?1 AND last_at >= ?2")?
+            .exists(params![customer, since])?;
+        connection
+            .prepare_cached("UPDATE finding SET judge_at = NULL, missing = ?2 WHERE id = ?1")?
+            .execute(params![id, !came])?;
+        if came {
+            judged.told += 1;
+            continue;
+        }
+        judged.missing += 1;
+        let detail = json!({ "foundBy": by, "foundAt": timestamp(found_at)? });
+        let line = HistoryLine { what: "callback_missing", detail };
+        put_history(connection, CustomerHashId::from_bytes(customer), 0, &line, now)?;
+    }
+    Ok(judged)
+}
+
+/// What is known of callbacks that should have come.
+pub(super) fn silence(connection: &Connection, now: Timestamp) -> Result<Silence, StoreError> {
+    let number = |sql: &str, value: i64| -> Result<u64, StoreError> {
+        let count: i64 = connection.prepare_cached(sql)?.query_row(params![value], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    };
+    let moment = |sql: &str| -> Result<Option<Timestamp>, StoreError> {
+        maybe_timestamp(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+    };
+    let last_callback_at = moment("SELECT at FROM callback_log ORDER BY id DESC LIMIT 1")?;
+    let missing = "SELECT count(*) FROM finding WHERE missing = 1 AND found_at > ?1";
+    let day = now.checked_sub(DAY).unwrap_or(Timestamp::MIN);
+    Ok(Silence {
+        last_callback_at,
+        missing_since: number(missing, last_callback_at.map_or(i64::MIN, ms))?,
+        missing_day: number(missing, ms(day))?,
+        due: number("SELECT count(*) FROM finding WHERE judge_at <= ?1", ms(now))?,
+        waiting: number("SELECT count(*) FROM finding WHERE judge_at IS NOT NULL AND ?1 = ?1", 0)?,
+        alarm_since: moment("SELECT raised_at FROM alarm WHERE name = 'silence'")?,
+    })
+}
+
+/// Law: the alarm is raised once and lifted once, each together with the word about it. False: it stood so already.
+pub(super) fn alarm(
+    connection: &Connection,
+    raised: bool,
+    tell: Option<&NewTell>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = if raised {
+        connection
+            .prepare_cached("INSERT INTO alarm (name, raised_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![SILENCE, ms(now)])?
+    } else {
+        connection.prepare_cached("DELETE FROM alarm WHERE name = ?1")?.execute(params![SILENCE])?
+    };
+    if changed == 1
+        && let Some(tell) = tell
+    {
+        super::work::put_tell(connection, CustomerHashId::NOBODY, tell, now)?;
+    }
+    Ok(changed == 1)
+}

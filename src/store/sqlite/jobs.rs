@@ -1,0 +1,273 @@
+//! Work that waits, is held, fails, was given up or is parked: what is listed, and what a retry does to it.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::ask;
+use super::column::{corrupt, maybe_timestamp, ms, timestamp};
+use crate::domain::case::CaseState;
+use crate::domain::decision::OfficerWord;
+use crate::domain::id::CustomerHashId;
+use crate::store::error::StoreError;
+use crate::store::rows::{JobFilter, JobKind, JobPlace, JobRow, JobStatus, Retried};
+
+/// Between two retried notifications, so that a receiver that was down is not met by all of them at once.
+const STAGGER: SignedDuration = SignedDuration::from_millis(50);
+
+/// Jobs after a place, at most `most`: customers an officer has to decide about, looks, then effects.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &JobFilter,
+    after: Option<&JobPlace>,
+    most: usize,
+    now: Timestamp,
+) -> Result<Vec<JobRow>, StoreError> {
+    let mut jobs = Vec::new();
+    if filter.wants(JobKind::Decision) {
+        let customer = match after {
+            None => Some(None),
+            Some(JobPlace::Decision(customer)) => Some(Some(*customer)),
+            Some(JobPlace::Look(_) | JobPlace::Effect(_)) => None,
+        };
+        if let Some(customer) = customer {
+            jobs.extend(parked(connection, filter, customer, most)?);
+        }
+    }
+    if filter.wants(JobKind::Look) && jobs.len() < most {
+        let customer = match after {
+            None | Some(JobPlace::Decision(_)) => Some(None),
+            Some(JobPlace::Look(customer)) => Some(Some(*customer)),
+            Some(JobPlace::Effect(_)) => None,
+        };
+        if let Some(customer) = customer {
+            jobs.extend(looks(connection, filter, customer, most - jobs.len(), now)?);
+        }
+    }
+    let wants_effects =
+        [JobKind::Submit, JobKind::Officer, JobKind::Webhook].iter().any(|kind| filter.wants(*kind));
+    if wants_effects && jobs.len() < most {
+        let seq = match after {
+            Some(JobPlace::Effect(seq)) => *seq,
+            None | Some(JobPlace::Decision(_) | JobPlace::Look(_)) => 0,
+        };
+        jobs.extend(effects(connection, filter, seq, most - jobs.len(), now)?);
+    }
+    Ok(jobs)
+}
+
+fn bytes_of(customer: Option<CustomerHashId>) -> Vec<u8> {
+    customer.map_or_else(Vec::new, |id| id.as_bytes().to_vec())
+}
+
+fn parked(
+    connection: &Connection,
+    filter: &JobFilter,
+    after: Option<CustomerHashId>,
+    most: usize,
+) -> Result<Vec<JobRow>, StoreError> {
+    if filter.status.is_some_and(|status| status != JobStatus::Parked) {
+        return Ok(Vec::new());
+    }
+    let mut read = connection.prepare_cached(
+        "SELECT customer, data, since FROM cases
+         WHERE state = 'needs_officer' AND customer > ?1 AND (?2 IS NULL OR customer = ?2) ORDER BY customer LIMIT ?3",
+    )?;
+    let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
+    let mut rows = read.query(params![bytes_of(after), only, limit(most)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let customer = CustomerHashId::from_bytes(row.get(0)?);
+        let data: String = row.get(1)?;
+        let state: CaseState = serde_json::from_str(&data)
+            .map_err(|error| corrupt("cases", &customer.to_string(), &error.to_string()))?;
+        let reason = match state {
+            CaseState::NeedsOfficer { why, .. } => Some(why.as_str().to_owned()),
+            _ => None,
+        };
+        found.push(JobRow {
+            place: JobPlace::Decision(customer),
+            kind: JobKind::Decision,
+            status: JobStatus::Parked,
+            customer,
+            since: timestamp(row.get(2)?)?,
+            due_at: None,
+            attempts: 0,
+            reason,
+        });
+    }
+    Ok(found)
+}
+
+fn looks(
+    connection: &Connection,
+    filter: &JobFilter,
+    after: Option<CustomerHashId>,
+    most: usize,
+    now: Timestamp,
+) -> Result<Vec<JobRow>, StoreError> {
+    let status = match filter.status {
+        None => "lease_until IS NOT NULL OR failures > 0 OR due_at <= ?4",
+        Some(JobStatus::Held) => "lease_until > ?4",
+        Some(JobStatus::Failing) => "failures > 0 AND coalesce(lease_until, 0) <= ?4",
+        Some(JobStatus::Waiting) => "failures = 0 AND lease_until IS NULL AND due_at <= ?4",
+        Some(JobStatus::Failed | JobStatus::Parked) => return Ok(Vec::new()),
+    };
+    let mut read = connection.prepare_cached(&format!(
+        "SELECT customer, due_at, lease_until, failures FROM head
+         WHERE customer > ?1 AND (?2 IS NULL OR customer = ?2) AND ({status}) ORDER BY customer LIMIT ?3"
+    ))?;
+    let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
+    let mut rows = read.query(params![bytes_of(after), only, limit(most), ms(now)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let customer = CustomerHashId::from_bytes(row.get(0)?);
+        let (lease_until, failures): (Option<i64>, u32) = (row.get(2)?, row.get(3)?);
+        let due_at = maybe_timestamp(row.get(1)?)?;
+        let held = lease_until.is_some_and(|until| until > ms(now));
+        let (first, reason) = if failures > 0 { last_failures(connection, customer)? } else { (None, None) };
+        found.push(JobRow {
+            place: JobPlace::Look(customer),
+            kind: JobKind::Look,
+            status: match (held, failures) {
+                (true, _) => JobStatus::Held,
+                (false, 0) => JobStatus::Waiting,
+                (false, _) => JobStatus::Failing,
+            },
+            customer,
+            since: first.or(due_at).unwrap_or(now).min(now),
+            due_at,
+            attempts: failures,
+            reason: reason.or_else(|| (failures > 0).then(|| "nium_in_trouble".to_owned())),
+        });
+    }
+    Ok(found)
+}
+
+/// When the failures in a row about this customer began, and what the last was. Failures that were Nium's trouble, not
+/// the customer's, leave no line.
+fn last_failures(
+    connection: &Connection,
+    customer: CustomerHashId,
+) -> Result<(Option<Timestamp>, Option<String>), StoreError> {
+    let newest: Option<(i64, Option<String>, Option<i64>)> = connection
+        .prepare_cached(
+            "SELECT at, detail ->> 'why', detail ->> 'inARow' FROM history
+             WHERE customer = ?1 AND what = 'look_failed' ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![customer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((at, why, in_a_row)) = newest else { return Ok((None, None)) };
+    let first: Option<i64> = connection
+        .prepare_cached(
+            "SELECT at FROM history WHERE customer = ?1 AND what = 'look_failed' ORDER BY id DESC LIMIT 1 OFFSET ?2",
+        )?
+        .query_row(params![customer.as_bytes(), in_a_row.unwrap_or(1) - 1], |row| row.get(0))
+        .optional()?;
+    Ok((Some(timestamp(first.unwrap_or(at))?), why))
+}
+
+fn effects(
+    connection: &Connection,
+    filter: &JobFilter,
+    after: i64,
+    most: usize,
+    now: Timestamp,
+) -> Result<Vec<JobRow>, StoreError> {
+    let mut read = connection.prepare_cached(EFFECTS)?;
+    let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
+    let (kind, status) = (filter.kind.map(JobKind::as_str), filter.status.map(JobStatus::as_str));
+    let mut rows = read.query(params![after, only, kind, status, limit(most), ms(now)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let unknown = |what: &str| corrupt("effect", &seq.to_string(), what);
+        let (kind, status): (String, String) = (row.get(2)?, row.get(3)?);
+        found.push(JobRow {
+            place: JobPlace::Effect(seq),
+            kind: JobKind::parse(&kind).ok_or_else(|| unknown("its kind is not known"))?,
+            status: JobStatus::parse(&status).ok_or_else(|| unknown("its status is not known"))?,
+            customer: CustomerHashId::from_bytes(row.get(1)?),
+            since: timestamp(row.get(4)?)?,
+            due_at: maybe_timestamp(row.get(5)?)?,
+            attempts: row.get(6)?,
+            reason: row.get(7)?,
+        });
+    }
+    Ok(found)
+}
+
+const EFFECTS: &str = "SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
+         SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
+             CASE lane WHEN 'webhook' THEN 'webhook' WHEN 'officer' THEN 'officer' ELSE 'submit' END AS kind,
+             CASE WHEN status = 'failed' THEN 'failed' WHEN status = 'sending' OR lease_until > ?6 THEN 'held'
+                  WHEN attempts > forgiven THEN 'failing' ELSE 'waiting' END AS status
+         FROM effect WHERE (ended_at IS NULL OR (status = 'failed' AND lane = 'webhook')) AND seq > ?1
+             AND (?2 IS NULL OR customer = ?2))
+     WHERE (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4) ORDER BY seq LIMIT ?5";
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// The jobs of a filter that a retry can do something about.
+fn retriable(connection: &Connection, filter: &JobFilter, now: Timestamp) -> Result<Vec<JobRow>, StoreError> {
+    let mut found = Vec::new();
+    for status in [JobStatus::Parked, JobStatus::Failing, JobStatus::Failed] {
+        if filter.status.is_none_or(|wanted| wanted == status) {
+            let filter = JobFilter { status: Some(status), ..filter.clone() };
+            found.extend(list(connection, &filter, None, JobFilter::RETRY_MAX + 1, now)?);
+        }
+    }
+    found.retain(|job| matches!(job.kind, JobKind::Decision | JobKind::Look | JobKind::Webhook));
+    found.truncate(JobFilter::RETRY_MAX);
+    Ok(found)
+}
+
+/// How many jobs a retry would take now, at most [`JobFilter::RETRY_MAX`].
+pub(super) fn count(
+    connection: &Connection,
+    filter: &JobFilter,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    Ok(retriable(connection, filter, now)?.len())
+}
+
+/// Law: a retry takes just as many jobs as were counted, or none; each begins with a fresh budget of attempts.
+pub(super) fn retry(
+    connection: &Connection,
+    filter: &JobFilter,
+    expected: usize,
+    by: &str,
+    now: Timestamp,
+) -> Result<Retried, StoreError> {
+    let jobs = retriable(connection, filter, now)?;
+    if jobs.len() != expected {
+        return Ok(Retried::Moved(jobs.len()));
+    }
+    let mut due_at = now;
+    for job in &jobs {
+        match job.place {
+            JobPlace::Decision(customer) => {
+                ask::put_word(connection, customer, OfficerWord::Retry, by, ask::Rank::Known, now)?;
+            }
+            JobPlace::Look(customer) => {
+                connection
+                    .prepare_cached(
+                        "UPDATE head SET failures = 0, unreadable = 0, wanted = wanted + 1, due_at = ?2
+                         WHERE customer = ?1 AND lease_until IS NULL",
+                    )?
+                    .execute(params![customer.as_bytes(), ms(now)])?;
+            }
+            JobPlace::Effect(seq) => {
+                due_at = due_at.saturating_add(STAGGER).unwrap_or(Timestamp::MAX);
+                connection
+                    .prepare_cached(
+                        "UPDATE effect SET status = 'pending', ended_at = NULL, forgiven = attempts, due_at = ?2
+                         WHERE seq = ?1 AND lane = 'webhook' AND lease_until IS NULL",
+                    )?
+                    .execute(params![seq, ms(due_at)])?;
+            }
+        }
+    }
+    Ok(Retried::Done(jobs.len()))
+}
