@@ -24,6 +24,8 @@ use crate::http::health::HealthState;
 use crate::http::serve::{self, Handle, serve};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
+use crate::nium::error::ListError;
+use crate::nium::pace::Class;
 use crate::nium::{self, Nium};
 use crate::ops::Ops;
 use crate::spool::{self, Spool};
@@ -285,6 +287,18 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> 
         observer: Arc::new(move |endpoint, outcome, took| work.call(endpoint.as_str(), outcome, took)),
     };
     Nium::new(options).context("the client of Nium's API")
+}
+
+/// Asks Nium for the first customer of its list: whether address, client and key are right. Gives how many customers it
+/// has, if it says; the error is a sentence.
+pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
+    let nium = nium_client(config, &Arc::new(Metrics::new())).map_err(|error| error.to_string())?;
+    let permit = nium.permit(Class::Sweep).await;
+    match nium.list(0, 1, uuid::Uuid::new_v4(), permit).await {
+        Ok(page) => Ok(page.total_customers),
+        Err(ListError::Trouble(trouble)) => Err(trouble.kind.as_str().to_owned()),
+        Err(ListError::Unreadable(why)) => Err(why.to_owned()),
+    }
 }
 
 fn worker_options(config: &Config, api_url: &str) -> worker::Options {

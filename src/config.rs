@@ -108,11 +108,13 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// What a command needs that only opens the store.
+/// What a command needs that opens the store, or asks the running service.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// The database.
     pub store: Store,
+    /// The listener of the running service.
+    pub admin: Admin,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -241,6 +243,6 @@ impl Sections {
     }
 
     fn for_store(self) -> Result<StoreConfig, Told> {
-        Ok(StoreConfig { store: self.store?, telemetry: self.telemetry? })
+        Ok(StoreConfig { store: self.store?, admin: self.admin?, telemetry: self.telemetry? })
     }
 }

@@ -33,6 +33,8 @@
 //!                └ Store::commit(lease, …)                   case, timeline, effects, nudges handled: one transaction
 //! worker::outbox ─ Nium::add_customer                        `sending` is on disk before the first byte
 //! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
+//! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
+//! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
 //! ```
 //!
 //! # Invariants, and the tests that hold them
@@ -47,11 +49,13 @@
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
 //! 9. Nothing personal lies open: `tests/it/api.rs` searches database and events for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
-//! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`.
+//! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
+//!     `tests/it/timers.rs`.
 //!
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
+//! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sqlite/jobs.rs`.
 //! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.

@@ -1,10 +1,10 @@
 //! `reinstate healthcheck`: asks `/livez` of the service that this configuration describes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
 
+use super::client::reachable;
 use super::runtime;
 use crate::config::{Config, Sources};
 
@@ -31,14 +31,4 @@ pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
     }
     eprintln!("reinstate: {url} answered {status}");
     Ok(1)
-}
-
-/// A listener on every address is asked on the local one.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    SocketAddr::new(ip, listen.port())
 }

@@ -1,10 +1,14 @@
 //! The command line: one file per command. Exit 0: done; 1: failed; 64: bad usage or configuration.
 
 pub mod check_config;
+mod client;
 mod demo;
+mod doctor;
 mod healthcheck;
+mod jobs;
 mod sandbox;
 mod serve;
+mod sweep;
 mod token;
 
 use std::ffi::OsString;
@@ -25,6 +29,7 @@ pub const USAGE: u8 = 64;
 ///   reinstate check-config                 say everything that is wrong with the configuration
 ///   reinstate serve                        take callbacks on 0.0.0.0:8080, answer operators on 127.0.0.1:9090
 ///   reinstate token create --role app --name backend
+///   reinstate doctor                       say what is wrong, above all when callbacks do not come
 #[derive(Parser, Debug)]
 #[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
 struct Cli {
@@ -46,6 +51,14 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Say everything that is wrong with the configuration, all at once.
     CheckConfig,
+    /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
+    Doctor,
+    /// List work that is stuck, and set it going again.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Ask Nium for its whole customer list, for what callbacks did not say.
+    #[command(subcommand)]
+    Sweep(sweep::Command),
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(token::Command),
@@ -86,6 +99,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::CheckConfig => {
             Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr()))
         }
+        Command::Doctor => doctor::run(&sources()),
+        Command::Jobs(command) => jobs::run(&sources(), command),
+        Command::Sweep(command) => sweep::run(&sources(), command),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
     }

@@ -70,6 +70,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         return (status, Json(json!({ "status": word }))).into_response();
     }
     let gauges = state.store.gauges().await.ok();
+    let silence = state.store.silence().await.ok();
     let now = state.clock.now();
     let detail = json!({
         "status": word,
@@ -80,6 +81,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         "callbacksUnfolded": gauges.as_ref().map(|gauges| gauges.unfolded),
         "lastCallbackSecondsAgo":
             gauges.as_ref().and_then(|gauges| gauges.last_callback).map(|at| now.duration_since(at).as_secs()),
+        "callbacks": silence,
     });
     (status, Json(detail)).into_response()
 }
@@ -96,6 +98,10 @@ async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
         ),
         // The rest is still worth scraping, above all while the store is away.
         Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
+    }
+    if let Ok(silence) = state.store.silence().await {
+        let silent = silence.alarm_since.is_some();
+        state.metrics.rows.set_silence(silence.missing_day, silence.waiting, silent);
     }
     state.metrics.rows.set_spool(state.spool.waiting(), state.spool.bytes());
     match state.metrics.encode() {

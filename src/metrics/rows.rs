@@ -37,6 +37,9 @@ pub struct RowMetrics {
     last_callback: Whole,
     spool_records: Whole,
     spool_bytes: Whole,
+    missing_day: Whole,
+    expected: Whole,
+    silent: Whole,
 }
 
 /// A word, how many rows it has, and since when the oldest waits.
@@ -75,6 +78,13 @@ impl RowMetrics {
         self.spool_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// Sets what is known of callbacks that should have come.
+    pub fn set_silence(&self, missing_day: u64, expected: u64, silent: bool) {
+        self.missing_day.set(i64::try_from(missing_day).unwrap_or(i64::MAX));
+        self.expected.set(i64::try_from(expected).unwrap_or(i64::MAX));
+        self.silent.set(i64::from(silent));
+    }
+
     /// Makes the metrics visible to a scrape, every series at zero.
     pub fn register(&self, registry: &mut Registry) {
         self.set(&[], &[], 0, 0, None, Timestamp::UNIX_EPOCH);
@@ -104,6 +114,21 @@ impl RowMetrics {
             self.spool_records.clone(),
         );
         registry.register_with_unit("spool", "Bytes that they take", Unit::Bytes, self.spool_bytes.clone());
+        registry.register(
+            "callbacks_missing_day",
+            "Changes found by asking Nium within the last day, whose callback never came",
+            self.missing_day.clone(),
+        );
+        registry.register(
+            "callbacks_expected",
+            "Changes found by asking Nium, whose callback may still come",
+            self.expected.clone(),
+        );
+        registry.register(
+            "callbacks_silent",
+            "1 while callbacks do not come although customers change",
+            self.silent.clone(),
+        );
         registry.register_with_unit(
             "last_callback_age",
             "How long ago the last callback or webhook came; 0 before the first",

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::once::{Answered, Once};
 use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::id::CustomerHashId;
-use crate::store::rows::{JobFilter, JobKind, JobPlace, JobRow, JobStatus, Retried, SweepRow};
+use crate::store::rows::watch::{JobFilter, JobKind, JobPlace, JobRow, JobStatus, Retried, SweepRow};
 
 /// One piece of work as the API shows it.
 #[derive(Clone, Debug, Serialize)]

@@ -125,10 +125,10 @@ impl Store {
         store.release_the_dead(self.clock.now()).await
     }
 
-    /// When the next customer or notification becomes due; `None` when nothing waits for time.
+    /// When the next customer or notification becomes due; `None` when nothing waits for time alone.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
-        store.next_due().await
+        store.next_due(self.clock.now()).await
     }
 
     /// Law: a notification is claimed by one for `span`, and never before the older ones of its customer have ended.

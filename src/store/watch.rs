@@ -1,10 +1,10 @@
 //! What the service notices by itself: walks over Nium's list, callbacks that never came, work that is stuck.
 
 use super::error::StoreError;
-use super::rows::{
-    JobFilter, JobPlace, JobRow, Judged, NewTell, Once, Recorder, Retried, Silence, SweepRow, SweepTrouble,
-    SweptPage,
+use super::rows::watch::{
+    JobFilter, JobPlace, JobRow, Judged, Retried, Silence, SweepRow, SweepTrouble, SweptPage,
 };
+use super::rows::{NewTell, Once, Recorder};
 use super::{Backend, Store};
 
 impl Store {

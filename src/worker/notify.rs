@@ -24,7 +24,8 @@ use crate::domain::decision::Tell;
 use crate::domain::effect::{EffectKey, Event};
 use crate::domain::id::CustomerHashId;
 use crate::flow::retry::backoff;
-use crate::store::rows::{Finished, NewTell, Silence, TellLease, TellOutcome};
+use crate::store::rows::watch::Silence;
+use crate::store::rows::{Finished, NewTell, TellLease, TellOutcome};
 
 /// The longest wait between two attempts at one notification.
 const TELL_BACKOFF_MAX: Duration = Duration::from_hours(1);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Worker, notify};
 use crate::domain::effect::Event;
 use crate::store::error::StoreError;
-use crate::store::rows::Silence;
+use crate::store::rows::watch::Silence;
 
 /// How often it is judged, in the machine's time.
 const EVERY: Duration = Duration::from_secs(1);

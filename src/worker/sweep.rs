@@ -15,7 +15,8 @@ use crate::nium::error::ListError;
 use crate::nium::list::ListPage;
 use crate::nium::pace::Class;
 use crate::store::error::StoreError;
-use crate::store::rows::{Once, SweepRow, SweepTrouble, SweptPage};
+use crate::store::rows::Once;
+use crate::store::rows::watch::{SweepRow, SweepTrouble, SweptPage};
 
 /// How often it is looked whether there is anything to do, in the machine's time.
 const POLL: Duration = Duration::from_millis(500);

@@ -138,6 +138,8 @@ pub struct Plan {
     pub env: Vec<(&'static str, String)>,
     /// No wake-ups: the poll alone.
     pub silent: bool,
+    /// Customers whom Nium has before the service starts for the first time, by where they stand.
+    pub already: Vec<Value>,
 }
 
 pub struct House {
@@ -146,6 +148,9 @@ pub struct House {
     pub public: SocketAddr,
     pub admin: SocketAddr,
     pub http: Client,
+    /// The customers of [`Plan::already`].
+    pub already: Vec<String>,
+    env: BTreeMap<String, String>,
     clock: ManualClock,
     stop: Arc<Notify>,
     running: JoinHandle<bool>,
@@ -159,7 +164,7 @@ impl House {
 
     pub async fn with(env: &[(&'static str, &str)]) -> Self {
         let env = env.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        Self::build(Plan { env, silent: false }).await
+        Self::build(Plan { env, ..Plan::default() }).await
     }
 
     pub async fn build(plan: Plan) -> Self {
@@ -167,38 +172,63 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let ear = Ear::default();
         let ear_address = ear.listen().await;
-        let (public_listener, public) = listener();
-        let (admin_listener, admin) = listener();
-        let sim = start_sim(public);
+        let listeners = (listener(), listener());
+        let sim = start_sim(listeners.0.1);
         let mut env = environment(&sim.base_url(), ear_address, &folder.path().join("reinstate.db"));
         env.extend(plan.env.into_iter().map(|(key, value)| (format!("REINSTATE__{key}"), value)));
-        let config = Config::load(&Sources { file: None, env }).unwrap();
-        let now = real_now();
-        let clock = ManualClock::new(now);
+        let clock = ManualClock::new(real_now());
         let wake = if plan.silent { Wake::silent() } else { Wake::default() };
-        let surroundings = Surroundings {
-            clock: Clock::Manual(clock.clone()),
-            public: public_listener,
-            admin: admin_listener,
-            wake,
-        };
-        let app = App::build(&config, surroundings).await.unwrap();
-        let stop = Arc::new(Notify::new());
-        let asked = Arc::clone(&stop);
-        let running = spawn(async move {
-            app.run(move || {
-                let asked = Arc::clone(&asked);
-                async move { asked.notified().await }
-            })
-            .await
-        });
-        let house = Self { sim, ear, public, admin, http: client(), clock, stop, running, folder };
+        let already = already(&sim, &plan.already).await;
+        let (stop, running) = run(&env, &clock, wake, listeners.0.0, listeners.1.0).await;
+        let (public, admin, http) = (listeners.0.1, listeners.1.1, client());
+        let house = Self { sim, ear, public, admin, http, already, env, clock, stop, running, folder };
+        house.settle().await;
+        house
+    }
+
+    /// Stops the service and starts it again on the same database, at new addresses.
+    pub async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// The same, with time passing in between.
+    pub async fn restart_after(self, away: Duration) -> Self {
+        let Self { sim, ear, http, already, env, clock, stop, running, folder, .. } = self;
+        stop.notify_one();
+        assert!(running.await.unwrap(), "the service did not stop well");
+        sim.advance(away);
+        clock.set(clock.now() + away);
+        let ((public_listener, public), (admin_listener, admin)) = (listener(), listener());
+        let (stop, running) = run(&env, &clock, Wake::default(), public_listener, admin_listener).await;
+        let house = Self { sim, ear, public, admin, http, already, env, clock, stop, running, folder };
+        let url = format!("http://{public}/callback/compliance?customerHashId=%s");
+        house.nium(Method::PUT, "/__sim/settings", json!({ "callbackUrl": url })).await;
         house.eventually("the service is live", async || house.get("/livez").await.0 == 200).await;
         house
     }
 
+    /// The environment of the service, for commands beside it.
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// Waits until the service is live and its first sweep is over, so that nobody who comes later is history.
+    async fn settle(&self) {
+        self.eventually("the service is live", async || self.get("/livez").await.0 == 200).await;
+        self.eventually("the first sweep is over", async || {
+            let (_, sweeps) = self.get("/v1/sweeps").await;
+            !sweeps["items"][0]["endedAt"].is_null()
+        })
+        .await;
+    }
+
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("reinstate.db")
+    }
+
+    /// The present moment of the service.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Moves the service's clock and Nium's.
@@ -251,6 +281,12 @@ impl House {
             self.ask(Method::PUT, &format!("/v1/customers/{id}/application"), Some(application)).await;
         assert_eq!(status, 200, "{answer}");
         id
+    }
+
+    /// A customer at Nium of whom no callback has told us yet.
+    pub async fn unheard(&self, name: &str) -> String {
+        self.fault(json!({ "endpoint": "callback", "kind": "drop_callback", "times": 1 })).await;
+        self.onboard(name).await
     }
 
     /// Nium's compliance decides, and calls back.
@@ -363,6 +399,49 @@ impl House {
         self.stop.notify_one();
         assert!(self.running.await.unwrap(), "the service did not stop well");
     }
+}
+
+/// Customers at Nium from before our time.
+async fn already(sim: &Sim, standings: &[Value]) -> Vec<String> {
+    let http = client();
+    let control = async |path: String, body: &Value| -> Value {
+        let url = format!("{}/__sim/{path}", sim.base_url());
+        http.post(url).json(body).send().await.unwrap().json().await.unwrap()
+    };
+    let mut ids = Vec::new();
+    for standing in standings {
+        control("faults".to_owned(), &json!({ "endpoint": "callback", "kind": "drop_callback", "times": 1 }))
+            .await;
+        let made = control("customers".to_owned(), &json!({})).await;
+        let id = made["customerHashId"].as_str().unwrap().to_owned();
+        let mut standing = standing.clone();
+        standing["silent"] = json!(true);
+        control(format!("customers/{id}/transition"), &standing).await;
+        ids.push(id);
+    }
+    ids
+}
+
+async fn run(
+    env: &BTreeMap<String, String>,
+    clock: &ManualClock,
+    wake: Wake,
+    public: TcpListener,
+    admin: TcpListener,
+) -> (Arc<Notify>, JoinHandle<bool>) {
+    let config = Config::load(&Sources { file: None, env: env.clone() }).unwrap();
+    let surroundings = Surroundings { clock: Clock::Manual(clock.clone()), public, admin, wake };
+    let app = App::build(&config, surroundings).await.unwrap();
+    let stop = Arc::new(Notify::new());
+    let asked = Arc::clone(&stop);
+    let running = spawn(async move {
+        app.run(move || {
+            let asked = Arc::clone(&asked);
+            async move { asked.notified().await }
+        })
+        .await
+    });
+    (stop, running)
 }
 
 /// How often a re-initiation of this customer was applied, and how many request ids asked for one.

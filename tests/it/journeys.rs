@@ -46,7 +46,7 @@ async fn a_rejected_customer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_poll_alone_suffices() {
-    let house = House::build(Plan { env: Vec::new(), silent: true }).await;
+    let house = House::build(Plan { env: Vec::new(), silent: true, ..Plan::default() }).await;
     let id = house.rejected("Ana").await;
     house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
     house.until(&id, "reinstated").await;

@@ -9,8 +9,10 @@
 
 mod api;
 mod callback;
+mod commands;
 mod config;
 mod house;
+mod jobs;
 mod journeys;
 mod laws;
 mod list;
@@ -18,5 +20,7 @@ mod listener;
 mod outage;
 mod restart;
 mod serve;
+mod sweep;
 mod tidy;
+mod timers;
 mod webhook;

@@ -14,7 +14,7 @@ use super::take::{self, Params};
 use super::{ApiState, answer, problem_of};
 use crate::domain::id::CustomerHashId;
 use crate::http::error::{FieldError, Problem};
-use crate::store::rows::{JobFilter, JobKind, JobPlace, JobStatus};
+use crate::store::rows::watch::{JobFilter, JobKind, JobPlace, JobStatus};
 
 /// `GET /v1/jobs?kind=&status=&customerHashId=&cursor=&limit=`
 pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result<Response, Problem> {

@@ -9,7 +9,8 @@ use super::work::put_history;
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::{Difference, Facts};
 use crate::store::error::StoreError;
-use crate::store::rows::{HistoryLine, Judged, NewTell, Silence};
+use crate::store::rows::watch::{Judged, Silence};
+use crate::store::rows::{HistoryLine, NewTell};
 
 /// The name of the alarm that callbacks do not come.
 const SILENCE: &str = "silence";

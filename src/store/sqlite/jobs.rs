@@ -9,7 +9,7 @@ use crate::domain::case::CaseState;
 use crate::domain::decision::OfficerWord;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
-use crate::store::rows::{JobFilter, JobKind, JobPlace, JobRow, JobStatus, Retried};
+use crate::store::rows::watch::{JobFilter, JobKind, JobPlace, JobRow, JobStatus, Retried};
 
 /// Between two retried notifications, so that a receiver that was down is not met by all of them at once.
 const STAGGER: SignedDuration = SignedDuration::from_millis(50);

@@ -26,10 +26,12 @@ use tokio::sync::Semaphore;
 use self::fold::Entry;
 use self::writer::Writer;
 use super::error::StoreError;
+use super::rows::watch::{
+    JobFilter, JobPlace, JobRow, Judged, Retried, Silence, SweepRow, SweepTrouble, SweptPage,
+};
 use super::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, JobFilter,
-    JobPlace, JobRow, Judged, Lease, NewSubmission, NewTell, Once, Recorder, Remember, Retried, Seats,
-    Silence, SweepRow, SweepTrouble, SweptPage, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
+    NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -124,8 +126,8 @@ impl Sqlite {
         self.writer.run(move |connection| work::release_the_dead(connection, now)).await
     }
 
-    pub(super) async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(work::next_due).await
+    pub(super) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| work::next_due(connection, now)).await
     }
 
     pub(super) async fn claim_tells(

@@ -10,7 +10,8 @@ use super::findings;
 use super::work::put_history;
 use crate::domain::snapshot::{Difference, Listed};
 use crate::store::error::StoreError;
-use crate::store::rows::{HistoryLine, Once, Recorder, SweepRow, SweepTrouble, SweptPage};
+use crate::store::rows::watch::{SweepRow, SweepTrouble, SweptPage};
+use crate::store::rows::{HistoryLine, Once, Recorder};
 
 const COLUMNS: &str =
     "id, kind, asked_by, asked_at, page, pages, total, seen, found, unreadable, failures, trouble,

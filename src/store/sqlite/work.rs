@@ -1,7 +1,7 @@
 //! Claiming a customer, and writing what was decided. Each function is the inside of one transaction.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
 use super::{findings, sweeps};
@@ -365,21 +365,18 @@ pub(super) fn release_the_dead(connection: &Connection, now: Timestamp) -> Resul
     Ok(customers + tells)
 }
 
-/// When the next customer or notification becomes due.
-pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let earliest = |sql: &str| -> Result<Option<i64>, StoreError> {
-        Ok(connection
-            .prepare_cached(sql)?
-            .query_row([], |row| row.get::<_, Option<i64>>(0))
-            .optional()?
-            .flatten())
+/// When the next customer or notification becomes due, after `now`. What is due already waits for something else than
+/// time: a permit, or an older notification of its customer.
+pub(super) fn next_due(connection: &Connection, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let earliest = |sql: &str, rank: i64| -> Result<Option<i64>, StoreError> {
+        Ok(connection.prepare_cached(sql)?.query_row(params![ms(now), rank], |row| row.get(0))?)
     };
     let mut dues = Vec::new();
     for rank in RANKS {
-        let sql = format!("SELECT min(due_at) FROM head WHERE rank = {rank} AND due_at IS NOT NULL");
-        dues.extend(earliest(&sql)?);
+        dues.extend(earliest("SELECT min(due_at) FROM head WHERE rank = ?2 AND due_at > ?1", rank)?);
     }
-    dues.extend(earliest("SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending'")?);
+    let tells = "SELECT min(due_at) FROM effect WHERE lane = 'webhook' AND status = 'pending' AND due_at > ?1 AND ?2 = ?2";
+    dues.extend(earliest(tells, 0)?);
     dues.into_iter().min().map(timestamp).transpose()
 }
 

@@ -1,0 +1,96 @@
+//! Asking the running service over its admin API, as any other caller would.
+#![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use crate::config::{Config, Sources};
+use crate::secret::Secret;
+
+/// Where the token comes from if the configuration has none.
+const TOKEN_VARIABLE: &str = "REINSTATE_TOKEN";
+/// How long one answer may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Which service to ask.
+#[derive(Args, Debug)]
+pub(super) struct Target {
+    /// The admin API; default: the address that the configuration gives. The token is read from `REINSTATE_TOKEN`, or
+    /// it is the configuration's bootstrap token.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// The admin API of one service.
+pub(super) struct Api {
+    client: Client,
+    base: String,
+    token: Secret,
+}
+
+impl Api {
+    /// The API that `target` means.
+    pub(super) fn new(sources: &Sources, target: Target) -> anyhow::Result<Self> {
+        let admin = Config::load_for_store(sources)?.admin;
+        let base = target.url.unwrap_or_else(|| format!("http://{}", reachable(admin.listen)));
+        let given = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).map(Secret::from);
+        let Some(token) = given.or(admin.bootstrap_token) else {
+            bail!(
+                "there is no token: set {TOKEN_VARIABLE} to one (reinstate token create --role officer --name NAME)"
+            );
+        };
+        let client = Client::builder().timeout(LIMIT).no_proxy();
+        let client = if base.starts_with("http://") { client.tls_certs_only([]) } else { client };
+        Ok(Self { client: client.build()?, base: base.trim_end_matches('/').to_owned(), token })
+    }
+
+    /// One request, with its status and JSON.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request =
+            self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer =
+            request.send().await.map_err(reqwest::Error::without_url).with_context(|| {
+                format!("{} does not answer; is `reinstate serve` running there?", self.base)
+            })?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.context("the answer is not JSON")?))
+    }
+
+    /// A request that must succeed.
+    pub(super) async fn want(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let (status, answer) = self.ask(method, path, body).await?;
+        if (200..300).contains(&status) {
+            return Ok(answer);
+        }
+        let part = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        bail!("{} {} {}", part("title"), part("detail"), part("hint"));
+    }
+}
+
+/// A listener on every address is asked on the local one.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, listen.port())
+}

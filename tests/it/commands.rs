@@ -1,0 +1,113 @@
+//! The commands that ask a running service: the real binary against a house.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::house::{House, Plan};
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+async fn reinstate(house: &House, args: &[&str], env: &[(&str, &str)]) -> Said {
+    let done = Command::new(env!("CARGO_BIN_EXE_reinstate"))
+        .args(args)
+        .envs(house.env())
+        .env("REINSTATE__ADMIN__LISTEN", house.admin.to_string())
+        .env("REINSTATE__PUBLIC__URL", format!("http://{}", house.public))
+        .env_remove("REINSTATE_TOKEN")
+        .envs(env.iter().copied())
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_is_run_with_progress_to_its_end() {
+    let house =
+        House::build(Plan { already: vec![json!({ "complianceStatus": "IN_PROGRESS" })], ..Plan::default() })
+            .await;
+    let said = reinstate(&house, &["sweep", "run"], &[]).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("1 customers seen") && said.err.trim_end().ends_with("complete"),
+        "{}",
+        said.err
+    );
+    let said = reinstate(&house, &["sweep", "list"], &[]).await;
+    assert_eq!(said.out.lines().count(), 2, "{}", said.out);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_and_retried_only_when_somebody_agrees() {
+    let house = House::start().await;
+    let said = reinstate(&house, &["jobs", "list"], &[]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "no such jobs\n"));
+    house.ear.refuse_next(&[500; 20]);
+    let id = house.rejected("Ana").await;
+    house
+        .eventually("a webhook fails", async || {
+            house.get("/v1/jobs?status=failing").await.1["items"].as_array().unwrap().len() == 1
+        })
+        .await;
+    let said = reinstate(&house, &["jobs", "list", "--kind", "webhook", "--status", "failing"], &[]).await;
+    assert!(
+        said.out.contains(&id) && said.out.contains("the receiver answered 500"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let said = reinstate(&house, &["jobs", "retry", "--kind", "webhook"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("1 jobs begin again") && said.err.contains("--yes"), "{}", said.err);
+    let said = reinstate(&house, &["jobs", "retry", "--kind", "webhook", "--yes"], &[]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "1 jobs begin again\n"));
+    let said = reinstate(&house, &["jobs", "list", "--status", "dream"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("bad_parameter") || said.err.contains("Correct the parameter"), "{}", said.err);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_token_or_no_service_hears_what_to_do() {
+    let house = House::start().await;
+    let said = reinstate(&house, &["jobs", "list"], &[("REINSTATE_TOKEN", "a-token-that-nobody-made")]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("reinstate token create"), "{}", said.err);
+    let said = reinstate(&house, &["jobs", "list", "--url", "http://127.0.0.1:1"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("does not answer; is `reinstate serve` running there?"), "{}", said.err);
+    assert!(!said.err.contains("bootstrap-token"), "{}", said.err);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_what_to_check_when_callbacks_do_not_come() {
+    let house = House::start().await;
+    let said = reinstate(&house, &["doctor"], &[]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(said.out.contains("no callback is known to be missing"), "{}", said.out);
+
+    let id = house.unheard("Ana").await;
+    house.advance(std::time::Duration::from_secs(2));
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT", "silent": true })).await;
+    house.ask(Method::POST, "/v1/sweeps", Some(json!({}))).await;
+    house.until(&id, "awaiting_correction").await;
+    house.advance(std::time::Duration::from_secs(601));
+    house
+        .eventually("it is missing", async || house.metric("reinstate_callbacks_missing_day").await == 1)
+        .await;
+    let said = reinstate(&house, &["doctor"], &[]).await;
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.out.contains("complianceStatusCallbackUrl"), "{}", said.out);
+
+    let said = reinstate(&house, &["doctor"], &[("REINSTATE__NIUM__API_KEY", "wrong")]).await;
+    assert!(said.out.contains("Nium does not answer our question: unauthorized"), "{}", said.out);
+    house.close().await;
+}
