@@ -263,8 +263,8 @@ fn finally_rejected(case: &Case, why: FinalReason, look: &Look, now: Timestamp, 
         | Standing::Lapsed
         | Standing::Closed
         | Standing::Blocked
-        | Standing::Unknown
         | Standing::Unsaid => Turn::stay("Nothing has changed about the final rejection"),
+        Standing::Unknown => unknown_word(case),
     }
 }
 
@@ -284,21 +284,34 @@ fn needs_officer(
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => {
             Turn::to(CaseState::Watching { after_rejection }, "Nium is working; the question has gone away")
         }
-        Standing::Rejected { .. } | Standing::Lapsed => match why {
-            // These questions were about what Nium said; now it says something we can follow.
-            OfficerReason::UnknownWord
-            | OfficerReason::NothingSaid
-            | OfficerReason::LooksFail
-            | OfficerReason::RfiOverdue => rejection(case, look, now, policy, case.attempts_used),
-            OfficerReason::UnclearRemark
-            | OfficerReason::CorporateRejection
-            | OfficerReason::NotAtNium
-            | OfficerReason::CannotTell
-            | OfficerReason::CannotSend => Turn::stay("The officer's question stands"),
-        },
+        Standing::Rejected { .. } | Standing::Lapsed if about_what_nium_said(why) => {
+            rejection(case, look, now, policy, case.attempts_used)
+        }
+        Standing::Rejected { .. } | Standing::Lapsed => Turn::stay("The officer's question stands"),
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),
+        Standing::Unknown if about_what_nium_said(why) && why != OfficerReason::UnknownWord => {
+            unknown_word(case)
+        }
+        Standing::Unsaid if about_what_nium_said(why) && why != OfficerReason::NothingSaid => {
+            nothing_said(case)
+        }
         Standing::Unknown | Standing::Unsaid => Turn::stay("The officer's question stands"),
+    }
+}
+
+/// Whether a question goes away, or becomes another one, once Nium says something else.
+fn about_what_nium_said(why: OfficerReason) -> bool {
+    match why {
+        OfficerReason::UnknownWord
+        | OfficerReason::NothingSaid
+        | OfficerReason::LooksFail
+        | OfficerReason::NotAtNium
+        | OfficerReason::RfiOverdue => true,
+        OfficerReason::UnclearRemark
+        | OfficerReason::CorporateRejection
+        | OfficerReason::CannotTell
+        | OfficerReason::CannotSend => false,
     }
 }
 

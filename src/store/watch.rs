@@ -57,7 +57,7 @@ impl Store {
         store.sweep_trouble(before, trouble, why.to_owned(), self.clock.now()).await
     }
 
-    /// Jobs of a filter, after a place, in the order of [`JobKind::ALL`](super::rows::JobKind::ALL).
+    /// Jobs of a filter, after a place, in the order of `JobKind::ALL`.
     pub async fn jobs(
         &self,
         filter: JobFilter,

@@ -313,7 +313,7 @@ impl Worker {
             looked: beside.looked,
             unasked: beside.unasked,
             trouble: attendance.trouble,
-            due_at: decision.next.map(|next| next.at),
+            due_at: self.due_after(attendance.trouble, decision.next.map(|next| next.at)),
             hold: beside.hold,
         };
         finished(self.store.commit(&attendance.lease, commit).await?)?;
@@ -324,6 +324,13 @@ impl Worker {
         }
         attendance.case = decision.case.clone();
         Ok(())
+    }
+
+    /// When the customer is due after a decision. A look that failed before is still owed, whatever else was decided.
+    fn due_after(&self, trouble: LookTrouble, next_at: Option<Timestamp>) -> Option<Timestamp> {
+        let owed_at = (trouble.failures > 0)
+            .then(|| self.later(backoff(trouble.failures, LOOK_BACKOFF_MAX, self.chance.roll())));
+        owed_at.into_iter().chain(next_at).min()
     }
 
     /// Once Nium has taken a submission, what was sent is the application on file: Nium does not give all of it back.

@@ -482,6 +482,11 @@ fn real_now() -> Timestamp {
     Timestamp::now()
 }
 
+/// A number from the environment: how long a long test runs, or the seed to repeat.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 pub fn start_sim(public: SocketAddr) -> Sim {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = Options {

@@ -177,3 +177,21 @@ async fn every_write_is_done_once_for_its_idempotency_key() {
     assert_eq!(story.lines().filter(|line| *line == "officer").count(), 1, "{story}");
     house.close().await;
 }
+
+/// Found by the walks: the decision about the word took the failed look's turn away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_failed_is_owed_whatever_an_officer_says_meanwhile() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.until(&id, "watching").await;
+    house
+        .fault(json!({ "endpoint": "details", "customerHashId": id, "kind": "truncated", "times": 2 }))
+        .await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
+    house.eventually("the look fails", async || jobs(&house, "status=failing").await.len() == 1).await;
+    let decision = json!({ "decision": "final" });
+    house.ask(Method::POST, &format!("/v1/customers/{id}/decision"), Some(decision)).await;
+    house.until(&id, "finally_rejected").await;
+    house.until(&id, "reinstated").await;
+    house.close().await;
+}

@@ -23,4 +23,5 @@ mod serve;
 mod sweep;
 mod tidy;
 mod timers;
+mod walks;
 mod webhook;

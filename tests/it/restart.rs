@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::house::{
-    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, spawn, start_sim, submissions_in,
+    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, number, spawn, start_sim, submissions_in,
 };
 
 /// Kills in an ordinary run.
@@ -33,10 +33,6 @@ struct Ground {
     ear: Ear,
     admin: SocketAddr,
     env: BTreeMap<String, String>,
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Two ports that were free a moment ago; the service must come back on the same ones.
