@@ -238,6 +238,54 @@ impl Sighting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Difference::{Changed, Nothing, Untold};
+
+    const ID: CustomerHashId = CustomerHashId::NOBODY;
+
+    fn facts(compliance: &str, status: &str, updated_at: &str) -> Facts {
+        let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Facts {
+            compliance: said(compliance).map(|word| Compliance::parse(&word)),
+            status: said(status).map(|word| Status::parse(&word)),
+            updated_at: said(updated_at).map(|text| NiumTime::read(&text)),
+            blocked_by: None,
+            kind: CustomerKind::Individual,
+        }
+    }
+
+    #[test]
+    fn what_is_new_is_told_apart_from_what_a_callback_should_have_said() {
+        const THEN: &str = "2026-01-12 09:30:00";
+        const LATER: &str = "2026-01-12 09:31:00";
+        let held = facts("IN_PROGRESS", "Pending", THEN);
+        for (compliance, status, updated_at, expected) in [
+            ("IN_PROGRESS", "Pending", THEN, Nothing),
+            ("REJECT", "Failed", LATER, Untold),
+            ("REJECT", "Failed", THEN, Changed),
+            ("REJECT", "Failed", "", Untold),
+            ("REJECT", "Failed", "soon", Untold),
+            ("INITIATED", "Pending", LATER, Changed),
+            ("PONDERING", "Pending", LATER, Untold),
+            ("IN_PROGRESS", "Suspended", THEN, Changed),
+            ("IN_PROGRESS", "Pending", LATER, Changed),
+            ("IN_PROGRESS", "", THEN, Nothing),
+            ("IN_PROGRESS", "Pending", "", Nothing),
+            ("", "Pending", THEN, Nothing),
+            ("", "Pending", "", Changed),
+        ] {
+            let listed = facts(compliance, status, updated_at).listed(ID);
+            assert_eq!(listed.difference(Some(&held)), expected, "{compliance} {status} {updated_at}");
+        }
+        for (compliance, expected) in [
+            ("REJECT", Untold),
+            ("COMPLETED", Untold),
+            ("INITIATED", Changed),
+            ("IN_PROGRESS", Changed),
+            ("", Changed),
+        ] {
+            assert_eq!(facts(compliance, "", "").listed(ID).difference(None), expected, "{compliance}");
+        }
+    }
 
     #[test]
     fn nium_times_are_utc_without_a_zone() {

@@ -287,7 +287,6 @@ fn needs_officer(
         Standing::Rejected { .. } | Standing::Lapsed if about_what_nium_said(why) => {
             rejection(case, look, now, policy, case.attempts_used)
         }
-        Standing::Rejected { .. } | Standing::Lapsed => Turn::stay("The officer's question stands"),
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),
         Standing::Unknown if about_what_nium_said(why) && why != OfficerReason::UnknownWord => {
@@ -296,7 +295,9 @@ fn needs_officer(
         Standing::Unsaid if about_what_nium_said(why) && why != OfficerReason::NothingSaid => {
             nothing_said(case)
         }
-        Standing::Unknown | Standing::Unsaid => Turn::stay("The officer's question stands"),
+        Standing::Rejected { .. } | Standing::Lapsed | Standing::Unknown | Standing::Unsaid => {
+            Turn::stay("The officer's question stands")
+        }
     }
 }
 

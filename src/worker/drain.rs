@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
@@ -51,12 +51,10 @@ async fn drain_once(worker: &Worker) -> Result<(), DrainError> {
         }
         from = page.next;
         drained += page.records.len();
-        let mut writes = JoinSet::new();
-        for spooled in page.records {
-            let store = Arc::clone(&worker.store);
-            writes.spawn(async move { store.record_again(spooled.nudge, spooled.at).await });
-        }
-        for written in writes.join_all().await {
+        // Begun in order, so that they reach the writer in the order in which they came; it groups them.
+        let writes =
+            page.records.into_iter().map(|spooled| worker.store.record_again(spooled.nudge, spooled.at));
+        for written in join_all(writes).await {
             written?;
         }
         worker.spool.set_detour(false);

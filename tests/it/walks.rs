@@ -103,23 +103,15 @@ impl Walk {
     async fn nium_decides(&mut self, id: &str) {
         let (compliance, status) = self.pick(&WORDS);
         let silent = self.chance.random_bool(0.2);
-        match self.chance.random_range(0..6) {
-            0 => {
-                self.house
-                    .fault(json!({ "endpoint": "callback", "customerHashId": id, "kind": "drop_callback" }))
-                    .await
-            }
-            1 => {
-                self.house
-                    .fault(json!({ "endpoint": "callback", "customerHashId": id, "kind": "duplicate" }))
-                    .await
-            }
-            2 => {
-                self.house
-                    .fault(json!({ "endpoint": "callback", "customerHashId": id, "kind": "delay", "ms": 30 }))
-                    .await
-            }
-            _ => {}
+        let mishap = match self.chance.random_range(0..6) {
+            0 => Some("drop_callback"),
+            1 => Some("duplicate"),
+            2 => Some("delay"),
+            _ => None,
+        };
+        if let Some(kind) = mishap {
+            let fault = json!({ "endpoint": "callback", "customerHashId": id, "kind": kind, "ms": 30 });
+            self.house.fault(fault).await;
         }
         // `updatedAt` has whole seconds; a change within the same one is another test's business.
         self.house.advance(Duration::from_secs(2));

@@ -7,6 +7,8 @@ mod print;
 mod sink;
 mod world;
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use reqwest::Method;
@@ -71,7 +73,9 @@ async fn tell(args: &Args) -> anyhow::Result<u8> {
 async fn story(printer: &Printer, world: &mut World) -> anyhow::Result<()> {
     ana(printer, world).await?;
     printer.chapter("The service is killed half-way through another customer's reinstatement");
-    bo(printer, world).await
+    bo(printer, world).await?;
+    printer.chapter("The callback about a third customer is lost on its way");
+    cy(printer, world).await
 }
 
 /// A customer is rejected, hears of it, corrects, and is reinstated.
@@ -199,6 +203,35 @@ async fn bo(printer: &Printer, world: &mut World) -> anyhow::Result<()> {
     world.state(&id, "reinstated").await?;
     finish(printer, world, &id).await?;
     printer.checked("nothing was lost, nothing was done twice");
+    Ok(())
+}
+
+/// A third customer, whose callback never comes: the service finds out by asking.
+async fn cy(printer: &Printer, world: &World) -> anyhow::Result<()> {
+    let id = world.onboard(&application("Cy", "cy@example.test")).await?;
+    printer.say(Voice::Backend, &format!("onboards Cy: customerHashId {id}"));
+    world.state(&id, "watching").await?;
+    // Nium's times have whole seconds; a change within the same one would not look newer.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let silently =
+        json!({ "complianceStatus": "REJECT", "complianceRemarks": "DOB mismatch", "silent": true });
+    world.nium_decides(&id, &silently).await?;
+    printer.say(Voice::Nium, "rejects; its only callback is lost, and nothing arrives");
+    let (status, sweep) = world.api(Method::POST, "/v1/sweeps", Some(&json!({}))).await?;
+    ensure!(status == 202, "the sweep was refused: {status} {sweep}");
+    printer.say(Voice::Demo, "does not wait for the daily sweep: reinstate sweep run");
+    world.state(&id, "awaiting_correction").await?;
+    printer.say(Voice::Reinstate, "pages Nium's customer list, finds the difference, looks, and decides");
+    let heard = world.sink.hear(&id, "customer.rejected", PATIENCE).await;
+    heard.context("the backend was not told of the rejection")?;
+    printer.say(Voice::Backend, "hears customer.rejected, as if the callback had come");
+    let (_, timeline) = world.api(Method::GET, &format!("/v1/customers/{id}/timeline"), None).await?;
+    let lines = timeline.pointer("/items").and_then(Value::as_array);
+    ensure!(
+        lines.into_iter().flatten().any(|line| text(line, "/what") == Some("found_by_sweep")),
+        "the timeline does not say that the sweep found it"
+    );
+    printer.checked("a callback that never came was noticed all the same");
     Ok(())
 }
 

@@ -175,7 +175,8 @@ fn compare(
     connection.prepare_cached(NUDGE)?.execute(params![id, ms(now), historic])?;
     if difference == Difference::Untold && !historic {
         findings::note(connection, listed.id, "list", held.as_ref(), page.judge_at, now)?;
-    } else {
+    } else if held.is_none() {
+        // Of a customer we know, the look tells whether anything has come of it.
         let detail = serde_json::json!({ "by": "list", "sweep": page.before.id, "baseline": historic });
         put_history(connection, listed.id, 0, &HistoryLine { what: "found_by_sweep", detail }, now)?;
     }
