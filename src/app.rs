@@ -73,11 +73,10 @@ struct Listener {
 }
 
 impl App {
-    /// Opens the store, takes over what a dead process held, and wires everything together.
+    /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
-        take_over(&store).await?;
         let spool = Arc::new(open_spool(config)?);
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
@@ -216,15 +215,6 @@ async fn late(again: impl Future<Output = ()>) {
         () = again => {}
         () = tokio::time::sleep(GRACE + Duration::from_secs(2)) => {}
     }
-}
-
-/// Whatever a dead process held is due now; what it was sending is then found out by looking.
-async fn take_over(store: &Store) -> anyhow::Result<()> {
-    let released = store.release_the_dead().await.context("taking over what an earlier process held")?;
-    if released > 0 {
-        tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
-    }
-    Ok(())
 }
 
 fn api_state(

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,18 +69,32 @@ impl Lifecycle {
     }
 }
 
+/// SIGTERM and SIGINT, heard from the moment this is made: one that comes while the service is still starting counts.
+#[derive(Debug)]
+pub struct StopSignals(Mutex<(Signal, Signal)>);
+
+impl StopSignals {
+    /// Begins to listen. Fails where the system gives no handlers.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self(Mutex::new((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))))
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&self) {
+        let mut signals = self.0.lock().await;
+        let (term, interrupt) = &mut *signals;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
 /// Waits for SIGTERM or SIGINT.
 pub async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (term, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (term, interrupt) {
-        (Ok(mut term), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
+    match StopSignals::listen() {
+        Ok(signals) => signals.next().await,
         // Without handlers the default applies: the signal ends the process.
-        (Err(_), _) | (_, Err(_)) => std::future::pending().await,
+        Err(_) => std::future::pending().await,
     }
 }

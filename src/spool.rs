@@ -271,7 +271,10 @@ impl Desk {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, "the spool could not be written");
+                // Once: the next callbacks of the same trouble are counted, not logged.
+                if self.sign.has_room.load(Ordering::Relaxed) {
+                    tracing::error!(%error, "the spool could not be written");
+                }
                 Err(SpoolError::File(FILE.to_owned(), error.to_string()))
             }
         };

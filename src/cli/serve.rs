@@ -1,6 +1,7 @@
 //! `reinstate serve`: configuration, listeners, service.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -8,7 +9,7 @@ use super::runtime;
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat, Sources};
-use crate::lifecycle::stop_signal;
+use crate::lifecycle::StopSignals;
 use crate::store::wake::Wake;
 use crate::telemetry;
 
@@ -26,6 +27,7 @@ pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<u8> {
+    let signals = Arc::new(StopSignals::listen().context("listening for signals")?);
     let surroundings = Surroundings {
         clock: Clock::System,
         public: bind(config.public.listen, "public.listen")?,
@@ -37,7 +39,11 @@ async fn serve(config: &Config) -> anyhow::Result<u8> {
     let (version, fingerprint) = (env!("CARGO_PKG_VERSION"), config.fingerprint());
     let tls = config.public.tls.is_some();
     tracing::info!(version, %public, %admin, tls, fingerprint, "serving");
-    let well = app.run(stop_signal).await;
+    let stop = || {
+        let signals = Arc::clone(&signals);
+        async move { signals.next().await }
+    };
+    let well = app.run(stop).await;
     Ok(u8::from(!well))
 }
 

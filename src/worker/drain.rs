@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 /// How often the spool is looked at, in the machine's time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Records read from the spool, and given to the store, at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE_MAX: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 enum DrainError {
@@ -23,12 +23,23 @@ enum DrainError {
     Store(#[from] StoreError),
 }
 
+/// How far draining has come in this process.
+#[derive(Debug)]
+struct Progress {
+    /// Everything before this is on file.
+    from: u64,
+    /// Records to read next; after a failure one by one, so that none is written again and again.
+    at_once: usize,
+}
+
 /// Drains the spool whenever something is in it, until `soft` is cancelled; what is left stays for the next start.
 pub async fn drain(worker: Arc<Worker>, soft: CancellationToken) {
+    let mut progress = Progress { from: 0, at_once: AT_ONCE_MAX };
     while !soft.is_cancelled() {
         if (worker.spool.waiting() > 0 || worker.spool.on_detour())
-            && let Err(error) = drain_once(&worker).await
+            && let Err(error) = pass(&worker, &mut progress).await
         {
+            progress.at_once = 1;
             tracing::debug!(%error, waiting = worker.spool.waiting(), "the spool cannot be drained yet");
         }
         tokio::select! {
@@ -38,31 +49,34 @@ pub async fn drain(worker: Arc<Worker>, soft: CancellationToken) {
     }
 }
 
-/// One pass from the first record to the last. The spool is only cleared when every record is on file; a pass that
-/// fails half-way begins again, which is harmless: a nudge recorded twice is recognised.
-async fn drain_once(worker: &Worker) -> Result<(), DrainError> {
+/// From where the last pass ended to the last record. The spool is only cleared when every record is on file; after a
+/// restart draining begins again, which is harmless: a nudge recorded twice is recognised.
+async fn pass(worker: &Worker, progress: &mut Progress) -> Result<(), DrainError> {
     // Whether the store writes again is found out by one question, not by a batch that waits for its limit.
     worker.store.ping().await?;
-    let (mut from, mut drained) = (0, 0);
     loop {
-        let page = worker.spool.read(from, AT_ONCE).await?;
-        if page.next == from {
+        let page = worker.spool.read(progress.from, progress.at_once).await?;
+        if page.next == progress.from {
             break;
         }
-        from = page.next;
-        drained += page.records.len();
+        let drained = u64::try_from(page.records.len()).unwrap_or(u64::MAX);
         // Begun in order, so that they reach the writer in the order in which they came; it groups them.
         let writes =
             page.records.into_iter().map(|spooled| worker.store.record_again(spooled.nudge, spooled.at));
         for written in join_all(writes).await {
             written?;
         }
+        worker.metrics.drained.inc_by(drained);
+        progress.from = page.next;
+        progress.at_once = (progress.at_once * 2).min(AT_ONCE_MAX);
         worker.spool.set_detour(false);
     }
     worker.spool.set_detour(false);
-    if worker.spool.clear(from).await? && drained > 0 {
-        worker.metrics.drained.inc_by(u64::try_from(drained).unwrap_or(u64::MAX));
-        tracing::info!(drained, "the database is back; the spooled callbacks are on file");
+    if worker.spool.clear(progress.from).await? {
+        if progress.from > 0 {
+            tracing::info!("the database is back; the spooled callbacks are on file");
+        }
+        progress.from = 0;
     }
     Ok(())
 }

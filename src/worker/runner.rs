@@ -33,6 +33,7 @@ pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: Cancellatio
     // Live work always finds a seat.
     let swept = Arc::new(Semaphore::new((worker.options.customers_at_once / 2).max(1)));
     let tells = Arc::new(Semaphore::new(TELLS_AT_ONCE));
+    take_over(&worker, &soft).await;
     while !soft.is_cancelled() {
         let rung = worker.wake.rung();
         tokio::pin!(rung);
@@ -63,6 +64,25 @@ pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: Cancellatio
     tokio::select! {
         () = tasks.wait() => {}
         () = hard.cancelled() => tracing::warn!(left = tasks.len(), "work was dropped; it is taken up after the next start"),
+    }
+}
+
+/// Whatever a dead process held is due now; what it was sending is then found out by looking. A disk that is full at the
+/// start must not keep callbacks out, so this is tried until it is done, and nothing is claimed before.
+async fn take_over(worker: &Worker, soft: &CancellationToken) {
+    while !soft.is_cancelled() {
+        match worker.store.release_the_dead().await {
+            Ok(0) => return,
+            Ok(released) => {
+                tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
+                return;
+            }
+            Err(error) => tracing::error!(%error, "what an earlier process held cannot be taken over yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = soft.cancelled() => {}
+        }
     }
 }
 

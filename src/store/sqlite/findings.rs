@@ -30,9 +30,15 @@ pub(super) fn held(connection: &Connection, customer: CustomerHashId) -> Result<
         .query_row(params![customer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((looked_at, facts)) = row else { return Ok(None) };
-    let facts = serde_json::from_str(&facts)
-        .map_err(|error| corrupt("snapshot", &customer.to_string(), &error.to_string()))?;
-    Ok(Some(Held { facts, looked_at: timestamp(looked_at)? }))
+    match serde_json::from_str(&facts) {
+        Ok(facts) => Ok(Some(Held { facts, looked_at: timestamp(looked_at)? })),
+        Err(error) => {
+            // The next look replaces it; until then it is as if we held nothing.
+            let error = corrupt("snapshot", &customer.to_string(), &error.to_string());
+            tracing::error!(%error, "a row cannot be read");
+            Ok(None)
+        }
+    }
 }
 
 /// A look that nobody asked for is about to replace what we hold.

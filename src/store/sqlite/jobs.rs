@@ -78,11 +78,10 @@ fn parked(
     while let Some(row) = rows.next()? {
         let customer = CustomerHashId::from_bytes(row.get(0)?);
         let data: String = row.get(1)?;
-        let state: CaseState = serde_json::from_str(&data)
-            .map_err(|error| corrupt("cases", &customer.to_string(), &error.to_string()))?;
-        let reason = match state {
-            CaseState::NeedsOfficer { why, .. } => Some(why.as_str().to_owned()),
-            _ => None,
+        let reason = match serde_json::from_str(&data) {
+            Ok(CaseState::NeedsOfficer { why, .. }) => Some(why.as_str().to_owned()),
+            Ok(_) => None,
+            Err(_) => Some("unreadable_row".to_owned()),
         };
         found.push(JobRow {
             place: JobPlace::Decision(customer),

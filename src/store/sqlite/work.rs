@@ -1,6 +1,6 @@
 //! Claiming a customer, and writing what was decided. Each function is the inside of one transaction.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
@@ -35,6 +35,9 @@ const RANK_SWEPT: i64 = 3;
 /// Every so many claims begin with the rank (place in [`RANKS`]), so that each has a share.
 const SHARES: [(u64, usize); 3] = [(16, 3), (8, 2), (4, 1)];
 
+/// How long a customer whose row cannot be read is left alone.
+const SET_ASIDE: SignedDuration = SignedDuration::from_mins(15);
+
 struct HeadRow {
     customer: CustomerHashId,
     wanted: i64,
@@ -45,9 +48,17 @@ struct HeadRow {
     rank: i64,
 }
 
-/// Writes something that changes nothing, so that a disk that is full or gone shows itself.
+/// Writes what a callback would, and takes it back in the same transaction: a disk that is full or gone shows itself,
+/// and the fold sees nothing.
 pub(super) fn touch(connection: &Connection) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE cursor SET position = position WHERE name = 'fold'")?.execute([])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO callback_log (at, customer, looks, source) VALUES (0, zeroblob(16), 0, 'callback')",
+        )?
+        .execute([])?;
+    connection
+        .prepare_cached("DELETE FROM callback_log WHERE id = ?1")?
+        .execute([connection.last_insert_rowid()])?;
     Ok(())
 }
 
@@ -76,7 +87,12 @@ pub(super) fn claim(
             .query_map(params![rank, ms(now), i64::try_from(left).unwrap_or(i64::MAX)], head_of)?
             .collect::<Result<_, _>>()?;
         for head in heads {
-            claimed.push(hold(connection, &head, until)?);
+            match hold(connection, &head, until) {
+                Ok(held) => claimed.push(held),
+                // One row that cannot be believed must not keep everybody else waiting.
+                Err(error @ StoreError::Corrupt { .. }) => set_aside(connection, &head, now, &error)?,
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(claimed)
@@ -109,6 +125,23 @@ fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Cla
         swept: head.rank == RANK_SWEPT,
         open: open_effect(connection, head.customer)?,
     })
+}
+
+/// Leaves a customer whose row cannot be read alone for a while; the log names the row.
+fn set_aside(
+    connection: &Connection,
+    head: &HeadRow,
+    now: Timestamp,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    tracing::error!(customer = %head.customer, %error, "a row cannot be read; the customer is left alone for a while");
+    let again_at = now.saturating_add(SET_ASIDE).unwrap_or(Timestamp::MAX);
+    connection
+        .prepare_cached(
+            "UPDATE head SET lease_until = NULL, due_at = ?2, failures = failures + 1 WHERE customer = ?1",
+        )?
+        .execute(params![head.customer.as_bytes(), ms(again_at)])?;
+    Ok(())
 }
 
 /// The case of one customer, with what happens next.
