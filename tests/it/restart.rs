@@ -1,5 +1,6 @@
 //! The real binary is killed with SIGKILL again and again while customers are rejected, corrected and resubmitted.
-//! Nothing that was acknowledged is lost, and nothing is done twice: asserted on the pretend Nium's journal.
+//! Nothing that was acknowledged is lost, and nothing is done twice: asserted on the pretend Nium's journal. All the
+//! while other callbacks come in; each that was answered 200 must be on file and lead to a look that began after it.
 //!
 //! `REINSTATE_TEST_SEED` repeats a run, `REINSTATE_TEST_KILLS` makes it longer.
 
@@ -7,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use reinstate::clock::Clock;
 use reinstate::sim::Sim;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -21,13 +25,27 @@ use crate::house::{
 };
 
 /// Kills in an ordinary run.
-const KILLS: u32 = 50;
+const KILLS: u32 = 100;
 /// Customers on their way at once.
 const CUSTOMERS: usize = 12;
 /// How long everything may take after the last kill.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How far Nium's clock is behind ours.
+const BEHIND: SignedDuration = SignedDuration::from_secs(4);
+/// Between two callbacks of the load, and two sweeps of an impatient operator.
+const PAUSE: Duration = Duration::from_millis(15);
+const SWEEP_PAUSE: Duration = Duration::from_millis(300);
+
+/// A callback of the load that was answered 200.
+struct Acknowledged {
+    customer: String,
+    request_id: String,
+    at: Timestamp,
+}
+
 struct Ground {
+    public: SocketAddr,
     http: Client,
     sim: Sim,
     ear: Ear,
@@ -59,7 +77,7 @@ impl Ground {
         ] {
             env.insert(format!("REINSTATE__{key}"), value);
         }
-        Self { http: client(), sim, ear, admin, env }
+        Self { public, http: client(), sim, ear, admin, env }
     }
 
     fn start(&self) -> Child {
@@ -121,12 +139,10 @@ impl Ground {
         self.insist(Method::PUT, &path, "application", &application(&name), 200).await;
         let transition = format!("{}/__sim/customers/{id}/transition", self.sim.base_url());
         self.http.post(transition).json(&json!({ "complianceStatus": "REJECT" })).send().await.unwrap();
-        // A callback that met a dead service is lost; Nium does not call again. An operator would find it by the sweep;
-        // here somebody at Nium calls once more.
+        // A callback that met a dead service is lost, and Nium does not call again: the sweep finds it.
         while self.state(&id).await.is_none_or(|state| state != "awaiting_correction") {
-            let callback = format!("{}/__sim/callbacks", self.sim.base_url());
-            self.http.post(callback).json(&json!({ "customerHashId": id })).send().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.api(Method::POST, "/v1/sweeps", None, Some(&json!({}))).await;
+            tokio::time::sleep(SWEEP_PAUSE).await;
         }
         let correction = json!({ "fields": { "firstName": format!("{name} Maria") } });
         self.insist(Method::POST, &format!("/v1/customers/{id}/corrections"), "correction", &correction, 202)
@@ -135,6 +151,49 @@ impl Ground {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         id
+    }
+
+    /// Customers whom Nium is working on, for the load.
+    async fn bystanders(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            let url = format!("{}/__sim/customers", self.sim.base_url());
+            let made = self.http.post(url).json(&json!({})).send().await.unwrap();
+            ids.push(made.json::<Value>().await.unwrap()["customerHashId"].as_str().unwrap().to_owned());
+        }
+        ids
+    }
+
+    /// Calls back about bystanders again and again, whether the service lives or not, until it is told to stop.
+    async fn load(&self, over: &AtomicBool) -> Vec<Acknowledged> {
+        let bystanders = self.bystanders().await;
+        let mut acknowledged = Vec::new();
+        for (number, customer) in bystanders.iter().cycle().enumerate() {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            let request_id = format!("load-{number}");
+            let url = format!("http://{}/callback/compliance?customerHashId={customer}", self.public);
+            let answer = self.http.post(url).header("x-request-id", &request_id).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                let (customer, at) = (customer.clone(), Clock::System.now());
+                acknowledged.push(Acknowledged { customer, request_id, at });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        acknowledged
+    }
+
+    /// What was there before us is history; everybody of these tests comes later.
+    async fn first_sweep_is_over(&self) {
+        loop {
+            if let Some((200, sweeps)) = self.api(Method::GET, "/v1/sweeps", None, None).await
+                && !sweeps["items"][0]["endedAt"].is_null()
+            {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
@@ -150,12 +209,18 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     ground
         .http
         .post(format!("{}/__sim/clock", ground.sim.base_url()))
-        .json(&json!({ "advanceMs": -4_000 }))
+        .json(&json!({ "advanceMs": -i64::try_from(BEHIND.as_millis()).unwrap() }))
         .send()
         .await
         .unwrap();
 
     let mut service = ground.start();
+    ground.first_sweep_is_over().await;
+    let over = std::sync::Arc::new(AtomicBool::new(false));
+    let load = spawn({
+        let (ground, over) = (std::sync::Arc::clone(&ground), std::sync::Arc::clone(&over));
+        async move { ground.load(&over).await }
+    });
     let mut journeys = tokio::task::JoinSet::new();
     let mut ids = BTreeSet::new();
     let mut started = 0;
@@ -165,7 +230,7 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
             journeys.spawn(async move { ground.journey(number).await });
             started += 1;
         }
-        tokio::time::sleep(Duration::from_millis(chance.random_range(30..900))).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(30..500))).await;
         service.kill().await.unwrap();
         service = ground.start();
         while let Some(done) = journeys.try_join_next() {
@@ -175,26 +240,66 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     let rest =
         tokio::time::timeout(PATIENCE, journeys.join_all()).await.expect("everybody comes back in time");
     ids.extend(rest);
+    over.store(true, Ordering::Relaxed);
+    let acknowledged = load.await.unwrap();
+    every_acknowledged_callback_led_to_a_look(&ground, &acknowledged, seed).await;
     let journal = serde_json::to_value(ground.sim.journal()).unwrap();
     for id in &ids {
         let (applied, request_ids) = submissions_in(&journal, id);
         assert_eq!((applied, request_ids), (1, 1), "seed {seed}: submissions of {id}");
     }
-    every_acknowledged_callback_is_on_file(&ground, &journal, seed).await;
+    every_acknowledged_callback_is_on_file(&ground, &journal, &acknowledged, seed).await;
     every_event_was_told_once(&ground, &ids, seed).await;
-    println!("{} customers came back through {kills} kills", ids.len());
+    println!(
+        "{} customers came back through {kills} kills, and {} callbacks of the load were answered 200",
+        ids.len(),
+        acknowledged.len()
+    );
     let stopped = spawn(async move { service.kill().await });
     stopped.await.unwrap().unwrap();
 }
 
-async fn every_acknowledged_callback_is_on_file(ground: &Ground, journal: &Value, seed: u64) {
-    let acknowledged: BTreeSet<String> = journal
+/// Each customer's last callback is enough: a look that began after it began after all the earlier ones.
+async fn every_acknowledged_callback_led_to_a_look(
+    ground: &Ground,
+    acknowledged: &[Acknowledged],
+    seed: u64,
+) {
+    assert!(!acknowledged.is_empty());
+    let last: BTreeMap<&str, Timestamp> =
+        acknowledged.iter().map(|ack| (ack.customer.as_str(), ack.at)).collect();
+    let begun = std::time::Instant::now();
+    for (customer, at) in last {
+        loop {
+            let journal = serde_json::to_value(ground.sim.journal()).unwrap();
+            let looked = journal.as_array().unwrap().iter().any(|entry| {
+                entry["endpoint"] == "details"
+                    && entry["customerHashId"] == customer
+                    && entry["at"].as_str().unwrap().parse::<Timestamp>().unwrap() + BEHIND >= at
+            });
+            if looked {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "seed {seed}: no look at {customer} after {at}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn every_acknowledged_callback_is_on_file(
+    ground: &Ground,
+    journal: &Value,
+    load: &[Acknowledged],
+    seed: u64,
+) {
+    let mut acknowledged: BTreeSet<String> = journal
         .as_array()
         .unwrap()
         .iter()
         .filter(|entry| entry["kind"] == "callback" && entry["status"] == 200)
         .map(|entry| entry["requestId"].as_str().unwrap().to_owned())
         .collect();
+    acknowledged.extend(load.iter().map(|ack| ack.request_id.clone()));
     assert!(!acknowledged.is_empty());
     let mut on_file = BTreeSet::new();
     let mut cursor = String::new();
