@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::house::install_crypto;
+
 /// A limit short enough for a test, and long enough for a busy machine to answer an honest request within it.
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -147,7 +149,7 @@ struct Certificate {
 
 impl Certificate {
     fn new() -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        install_crypto();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (files, pem) = (tempfile::tempdir().unwrap(), made.cert.pem());
         std::fs::write(files.path().join("cert.pem"), &pem).unwrap();
