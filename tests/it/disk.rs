@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use crate::house::{Ear, TOKEN, client, environment, listener, number, start_sim};
+use crate::house::{Ear, TOKEN, client, environment, lasting_address, number, start_sim};
 
 /// Torn writes of each file in an ordinary run.
 const CUTS: u64 = 20;
@@ -43,7 +43,7 @@ impl Ground {
     async fn new(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ear = Ear::default().listen().await;
-        let (public, admin) = (listener().1, listener().1);
+        let (public, admin) = (lasting_address(), lasting_address());
         let sim = start_sim(public);
         let mut env = environment(&sim.base_url(), ear, &folder.path().join("data/reinstate.db"));
         for (key, value) in [

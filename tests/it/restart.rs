@@ -5,6 +5,7 @@
 //! `REINSTATE_TEST_SEED` repeats a run, `REINSTATE_TEST_KILLS` makes it longer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -21,7 +22,8 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::house::{
-    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, number, spawn, start_sim, submissions_in,
+    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, lasting_address, number, spawn, start_sim,
+    submissions_in,
 };
 
 /// Kills in an ordinary run.
@@ -53,16 +55,9 @@ struct Ground {
     env: BTreeMap<String, String>,
 }
 
-/// Two ports that were free a moment ago; the service must come back on the same ones.
-fn ports() -> (SocketAddr, SocketAddr) {
-    let hold = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (first, second) = (hold(), hold());
-    (first.local_addr().unwrap(), second.local_addr().unwrap())
-}
-
 impl Ground {
     async fn new(folder: &Path) -> Self {
-        let (public, admin) = ports();
+        let (public, admin) = (lasting_address(), lasting_address());
         let ear = Ear::default();
         let ear_address = ear.listen().await;
         let sim = start_sim(public);
@@ -184,6 +179,15 @@ impl Ground {
         acknowledged
     }
 
+    async fn what_is_stuck(&self) -> String {
+        let mut told = String::new();
+        for path in ["/v1/jobs", "/v1/sweeps?limit=3", "/v1/customers?limit=200"] {
+            let answer = self.api(Method::GET, path, None, None).await;
+            let _ = write!(told, "\n{path}: {answer:?}");
+        }
+        told
+    }
+
     /// What was there before us is history; everybody of these tests comes later.
     async fn first_sweep_is_over(&self) {
         loop {
@@ -237,9 +241,12 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
             ids.insert(done.unwrap());
         }
     }
-    let rest =
-        tokio::time::timeout(PATIENCE, journeys.join_all()).await.expect("everybody comes back in time");
-    ids.extend(rest);
+    match tokio::time::timeout(PATIENCE, journeys.join_all()).await {
+        Ok(rest) => ids.extend(rest),
+        Err(tokio::time::error::Elapsed { .. }) => {
+            panic!("seed {seed}: not everybody came back in time: {}", ground.what_is_stuck().await)
+        }
+    }
     over.store(true, Ordering::Relaxed);
     let acknowledged = load.await.unwrap();
     every_acknowledged_callback_led_to_a_look(&ground, &acknowledged, seed).await;

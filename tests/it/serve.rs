@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use crate::house::{TOKEN, client, environment, listener};
+use crate::house::{TOKEN, client, environment, lasting_address, listener};
 
 fn reinstate(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reinstate"));
@@ -32,7 +32,7 @@ struct Running {
 async fn serve(extra: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (_, nobody) = listener();
-    let [public, admin] = [listener().1, listener().1];
+    let [public, admin] = [lasting_address(), lasting_address()];
     let mut env =
         environment(&format!("http://{nobody}"), nobody, &folder.path().join("data/deep/reinstate.db"));
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
@@ -141,7 +141,7 @@ async fn while_it_drains_readiness_is_off_and_intake_is_open() {
 async fn one_process_owns_the_database() {
     let running = serve(&[]).await;
     let mut env = running.env.clone();
-    let (one, two) = (listener().1.to_string(), listener().1.to_string());
+    let (one, two) = (lasting_address().to_string(), lasting_address().to_string());
     env.push(("REINSTATE__PUBLIC__LISTEN".to_owned(), one));
     env.push(("REINSTATE__ADMIN__LISTEN".to_owned(), two));
     let mut second = reinstate(running.folder.path(), &["serve"]);

@@ -1,7 +1,7 @@
 //! The demo's world: the real binary twice as child processes (sandbox and service), a webhook sink, and one HTTP client.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -259,15 +259,20 @@ async fn serve_sink(sink: &Sink) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
+/// Ports that the system does not give to outgoing connections by itself: while the service is down, nobody else may
+/// take its place.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 /// Three ports that were free a moment ago. They are held together, so that they differ.
 fn free_ports() -> anyhow::Result<[SocketAddr; 3]> {
-    let bind = || -> anyhow::Result<(TcpListener, SocketAddr)> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    let (first, second, third) = (bind()?, bind()?, bind()?);
-    Ok([first.1, second.1, third.1])
+    let begin = PORTS.start + u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
+    let held: Vec<TcpListener> = (begin..PORTS.end)
+        .chain(PORTS.start..begin)
+        .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+        .take(3)
+        .collect();
+    let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+    addresses.try_into().map_err(|_| anyhow::anyhow!("there are no three free ports on 127.0.0.1"))
 }
 
 fn log_file(folder: &Path, name: &str) -> anyhow::Result<Stdio> {
