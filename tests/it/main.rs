@@ -19,6 +19,7 @@ mod laws;
 mod list;
 mod listener;
 mod outage;
+mod peers;
 mod restart;
 mod serve;
 mod sweep;
