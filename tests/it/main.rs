@@ -17,6 +17,7 @@ mod journeys;
 mod laws;
 mod list;
 mod listener;
+mod model;
 mod outage;
 mod restart;
 mod serve;
