@@ -18,6 +18,7 @@ mod journeys;
 mod laws;
 mod list;
 mod listener;
+mod model;
 mod outage;
 mod peers;
 mod restart;
