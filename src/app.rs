@@ -231,6 +231,8 @@ fn api_state(
         region: config.nium.region.map(region),
         api_url,
         submissions_max: config.flow.max_submissions,
+        client_hash_id: config.nium.client_hash_id.to_string(),
+        newer_block_reasons: config.nium.newer_block_reasons,
         fresh_id: uuid::Uuid::now_v7,
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
@@ -321,6 +323,7 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
             page_size: config.sweep.page_size,
             grace: config.sweep.grace,
         },
+        addresses_when_completed: config.nium.addresses_when_completed,
     }
 }
 

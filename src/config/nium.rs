@@ -57,6 +57,10 @@ pub struct Nium {
     pub connect_timeout: Duration,
     /// How long a request may take from its beginning to the last byte of the answer.
     pub timeout: Duration,
+    /// Whether delivery and correspondence addresses of completed customers are sent to Nium.
+    pub addresses_when_completed: bool,
+    /// Whether reasons for a permanent block are sent that are newer than the ordered document.
+    pub newer_block_reasons: bool,
     /// How long to let Nium settle after a write of unclear outcome before looking.
     pub settle: Duration,
 }
@@ -126,6 +130,8 @@ pub(super) fn read(reader: &mut Reader) -> Result<Nium, Told> {
     let connect_timeout = reader.millis("nium.connect_timeout_ms", &CONNECT_MS);
     let timeout = reader.millis("nium.timeout_ms", &TIMEOUT_MS);
     let settle = reader.millis("nium.settle_ms", &SETTLE_MS);
+    let addresses_when_completed = reader.flag("nium.addresses_when_completed");
+    let newer_block_reasons = reader.flag("nium.newer_block_reasons");
     if let (Ok(connect), Ok(whole)) = (connect_timeout, timeout)
         && whole < connect
     {
@@ -144,6 +150,8 @@ pub(super) fn read(reader: &mut Reader) -> Result<Nium, Told> {
         connect_timeout: connect_timeout?,
         timeout: timeout?,
         settle: settle?,
+        addresses_when_completed: addresses_when_completed?,
+        newer_block_reasons: newer_block_reasons?,
     })
 }
 

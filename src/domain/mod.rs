@@ -5,6 +5,7 @@
 //! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
 
+pub mod act;
 pub mod application;
 pub mod case;
 pub mod correction;

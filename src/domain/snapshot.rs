@@ -181,6 +181,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The tags that Nium has, by key.
+    #[must_use]
+    pub fn tags(&self) -> Map<String, Value> {
+        let tags = self.profile.get("tags").and_then(Value::as_array);
+        let pairs = tags.into_iter().flatten();
+        pairs
+            .filter_map(|tag| Some((tag.get("key")?.as_str()?.to_owned(), tag.get("value")?.clone())))
+            .collect()
+    }
+
     /// Both remarks, for classifying and for telling whether anything moved.
     #[must_use]
     pub fn remark_text(&self) -> String {
@@ -215,11 +225,15 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Whether anything that a submission would change differs from `earlier`.
+    /// Whether anything that a submission would change differs from `earlier`. A `status` that lagged behind a rejection
+    /// and has caught up is the old rejection still.
     #[must_use]
     pub fn moved_since(&self, earlier: &Sighting) -> bool {
+        let lagged = (earlier.status.as_ref(), self.status.as_ref())
+            == (Some(&Status::Pending), Some(&Status::Failed))
+            && self.compliance == Some(Compliance::Reject);
         self.compliance != earlier.compliance
-            || self.status != earlier.status
+            || (self.status != earlier.status && !lagged)
             || self.updated_at != earlier.updated_at
             || self.remarks_mark != earlier.remarks_mark
     }

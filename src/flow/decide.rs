@@ -423,10 +423,12 @@ fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> T
             OfficerWord::Offer,
         ) => Turn::stay("The customer is not rejected; there is nothing to offer"),
         (
-            CaseState::Watching { .. }
-            | CaseState::Rejected { .. }
+            CaseState::Watching { .. } | CaseState::UnderReview { .. },
+            OfficerWord::Final | OfficerWord::Close,
+        ) => Turn::stay("Nium is deciding; decide when it has, or block the account"),
+        (
+            CaseState::Rejected { .. }
             | CaseState::AwaitingCorrection { .. }
-            | CaseState::UnderReview { .. }
             | CaseState::NeedsOfficer { .. },
             OfficerWord::Final | OfficerWord::Close,
         ) => Turn::to_final(FinalReason::Officer, "An officer closed the case"),

@@ -3,9 +3,11 @@
 //! - `decide`: one case and one observation in, one decision out; every pair has a line
 //! - `looked`: the part of that table about what a look saw
 //! - `classify`: Nium's remarks in, a verdict out
+//! - `acts`: may a block, tags, an update go to Nium now
 //! - `timers`: what happens by itself: looks that nobody asked for, deadlines, reminders
 //! - `retry`: how long to wait before trying again
 
+pub mod acts;
 pub mod classify;
 pub mod decide;
 mod looked;

@@ -376,3 +376,15 @@ proptest! {
         }
     }
 }
+
+/// Found by the model: a status that caught up was taken for Nium's answer to a submission that never arrived.
+#[test]
+fn a_status_that_catches_up_is_no_sign_that_a_submission_arrived() {
+    let before = sighting(Some(Compliance::Reject), Some(Status::Pending), 10);
+    let unclear = Stage::Unclear { before, request_id: Uuid::nil(), settled_at: at(NOW - 50), sends: 1 };
+    let state =
+        CaseState::Submitting { grounds: grounds(), deadline: at(NOW + 50), effect: key(), stage: unclear };
+    let seen = Observation::Looked(look(Some("REJECT"), Some("Failed"), 10));
+    let decision = decide(&case(state, 1), &seen, at(NOW), &policy());
+    assert_eq!(outcome(&decision), "submitting:sending [sending]");
+}

@@ -46,7 +46,7 @@ pub const SUBMIT_OUTCOMES: [&str; 5] = ["taken", "refused", "not_taken", "unclea
 /// What an attempt to notify comes to.
 pub const TELL_OUTCOMES: [&str; 3] = ["delivered", "later", "given_up"];
 /// The endpoints of Nium that are called.
-pub const ENDPOINTS: [&str; 4] = ["details", "add_customer", "list_v3", "list_v2"];
+pub const ENDPOINTS: [&str; 7] = ["details", "add_customer", "list_v3", "list_v2", "block", "tags", "update"];
 /// What a call to Nium comes to.
 pub const CALL_OUTCOMES: [&str; 12] = [
     "ok",

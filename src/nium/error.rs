@@ -101,6 +101,21 @@ pub enum SubmitAnswer {
     Unclear(&'static str),
 }
 
+/// What became of one write other than a submission.
+#[derive(Debug)]
+pub enum ActAnswer {
+    /// 200.
+    Done,
+    /// 400 and its like: nothing changed at Nium; what it said.
+    Refused(Refusal),
+    /// 404.
+    NoSuchCustomer,
+    /// It certainly did not reach the part of Nium that acts.
+    NotTaken(Trouble),
+    /// Nobody knows whether Nium acted; the text is a class of fault.
+    Unclear(&'static str),
+}
+
 /// What Nium said when it took a submission. Every part is optional (contract section 9).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Taken {

@@ -9,6 +9,7 @@
 //! A call takes a [`Permit`], so that whoever has something to commit before sending can wait for the
 //! pace first. Nothing is retried here, and nothing below us may: see [`Nium::new`].
 
+pub mod act;
 pub mod error;
 pub mod list;
 pub mod pace;
@@ -29,7 +30,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use self::error::{LookError, NiumError, SubmitAnswer, Trouble, TroubleKind};
+use self::error::{LookError, NiumError, Refusal, SubmitAnswer, Trouble, TroubleKind};
 use self::pace::{Class, Pace, Permit};
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Snapshot;
@@ -52,6 +53,12 @@ pub enum Endpoint {
     ListV3,
     /// Customer List V2, where V3 is not there.
     ListV2,
+    /// Block/Unblock Customer.
+    Block,
+    /// Manage Customer Tags.
+    Tags,
+    /// Customer Update.
+    Update,
 }
 
 impl Endpoint {
@@ -63,6 +70,9 @@ impl Endpoint {
             Self::AddCustomer => "add_customer",
             Self::ListV3 => "list_v3",
             Self::ListV2 => "list_v2",
+            Self::Block => "block",
+            Self::Tags => "tags",
+            Self::Update => "update",
         }
     }
 }
@@ -277,44 +287,63 @@ async fn read_value(request: RequestBuilder) -> Result<Value, LookError> {
     serde_json::from_slice(&body).map_err(|_| LookError::Unreadable("the answer is not readable JSON"))
 }
 
+/// What became of a write; an answer of 200 comes with its JSON, if it has any that can be read.
+enum Written {
+    Ok(Option<Value>),
+    Refused(Refusal),
+    NoSuchCustomer,
+    NotTaken(Trouble),
+    Unclear(&'static str),
+}
+
 async fn read_submission(request: RequestBuilder) -> SubmitAnswer {
+    match write(request).await {
+        Written::Ok(value) => {
+            let taken = value.as_ref().and_then(parse::taken);
+            taken.map_or(SubmitAnswer::Unclear("unreadable"), SubmitAnswer::Taken)
+        }
+        Written::Refused(refusal) => SubmitAnswer::Refused(refusal),
+        Written::NoSuchCustomer => SubmitAnswer::NoSuchCustomer,
+        Written::NotTaken(trouble) => SubmitAnswer::NotTaken(trouble),
+        Written::Unclear(why) => SubmitAnswer::Unclear(why),
+    }
+}
+
+/// Sends a write, once.
+async fn write(request: RequestBuilder) -> Written {
     let answer = match request.send().await {
         Ok(answer) => answer,
         // Without a connection not one byte was sent.
         Err(error) if error.is_connect() => {
-            return SubmitAnswer::NotTaken(Trouble { kind: TroubleKind::Connect, retry_after: None });
+            return Written::NotTaken(Trouble { kind: TroubleKind::Connect, retry_after: None });
         }
-        Err(error) => return SubmitAnswer::Unclear(kind_of(&error).as_str()),
+        Err(error) => return Written::Unclear(kind_of(&error).as_str()),
     };
     let status = answer.status();
     if let Some(trouble) = trouble_of(&answer) {
         return match trouble.kind {
             TroubleKind::Unauthorized | TroubleKind::Forbidden | TroubleKind::TooMany => {
-                SubmitAnswer::NotTaken(trouble)
+                Written::NotTaken(trouble)
             }
             TroubleKind::Connect
             | TroubleKind::Timeout
             | TroubleKind::Server(_)
-            | TroubleKind::ConnectionLost => SubmitAnswer::Unclear(trouble.kind.as_str()),
+            | TroubleKind::ConnectionLost => Written::Unclear(trouble.kind.as_str()),
         };
     }
     if status == StatusCode::NOT_FOUND {
-        return SubmitAnswer::NoSuchCustomer;
+        return Written::NoSuchCustomer;
     }
     let body = read_body(answer).await;
     match status {
-        StatusCode::OK => {
-            let value = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
-            let taken = value.as_ref().and_then(parse::taken);
-            taken.map_or(SubmitAnswer::Unclear("unreadable"), SubmitAnswer::Taken)
-        }
+        StatusCode::OK => Written::Ok(body.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok())),
         StatusCode::BAD_REQUEST
         | StatusCode::CONFLICT
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNPROCESSABLE_ENTITY => {
-            SubmitAnswer::Refused(body.map(|body| parse::refusal(&body)).unwrap_or_default())
+            Written::Refused(body.map(|body| parse::refusal(&body)).unwrap_or_default())
         }
-        _ => SubmitAnswer::Unclear("unknown status"),
+        _ => Written::Unclear("unknown status"),
     }
 }
 

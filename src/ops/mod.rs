@@ -1,11 +1,13 @@
 //! FLOOR 2: what an operator or the app backend asks for. Checks it, and commits the intent; the worker does the rest.
 //!
 //! - `customer`: show one case with what Nium said last
+//! - `acts`: blocks, tags, updates, and asking Nium now
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
 //! - `jobs`: work that is stuck, and sweeps
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
+pub mod acts;
 pub mod correction;
 pub mod customer;
 pub mod jobs;
@@ -42,6 +44,10 @@ pub struct Ops {
     pub api_url: String,
     /// Submissions a customer may use.
     pub submissions_max: u32,
+    /// Our id at Nium, part of every path.
+    pub client_hash_id: String,
+    /// Reasons for a permanent block may be given that are newer than the ordered document.
+    pub newer_block_reasons: bool,
     /// Gives ids that nobody has used.
     pub fresh_id: fn() -> Uuid,
 }
@@ -73,6 +79,12 @@ pub enum OpsError {
     /// There are so many jobs now, not as many as were confirmed.
     #[error("there are {0} jobs now")]
     CountChanged(usize),
+    /// The customer is not as they were when this was prepared.
+    #[error("the customer has moved meanwhile")]
+    Moved,
+    /// A rule or Nium refused an act; the effect as it ended.
+    #[error("the act was refused")]
+    ActRefused(Box<serde_json::Value>),
     /// The store or the vault failed; the text is for the log.
     #[error(transparent)]
     Failed(#[from] Failure),

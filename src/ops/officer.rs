@@ -31,8 +31,13 @@ impl Ops {
         let Some(row) = self.store.effect(key).await? else {
             return Ok(None);
         };
-        let said = self.said(&row).await?;
-        Ok(Some(json!({
+        Ok(Some(self.effect_view(&row).await?))
+    }
+
+    /// An effect as the API shows it.
+    pub(super) async fn effect_view(&self, row: &EffectRow) -> Result<Value, OpsError> {
+        let said = self.said(row).await?;
+        Ok(json!({
             "effectId": row.key,
             "customerHashId": row.customer,
             "kind": row.kind,
@@ -43,7 +48,7 @@ impl Ops {
             "endedAt": row.ended_at,
             "outcome": row.outcome,
             "said": said,
-        })))
+        }))
     }
 
     async fn said(&self, row: &EffectRow) -> Result<Option<Value>, OpsError> {

@@ -23,7 +23,7 @@ POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|laggi
 POST   /__sim/customers/{id}/quirk           {\"null_strings\", \"status_lags\", \"no_compliance\", \"no_updated_at\", \"kyc_status\",
                                               \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\"}
 POST   /__sim/callbacks                      {\"customerHashId\", \"requestId\"?}: call back about anybody
-POST   /__sim/faults                         {\"endpoint\": add_customer|details|list_v3|list_v2|list_item|callback, \"kind\",
+POST   /__sim/faults                         {\"endpoint\": add_customer|details|block|tags|update|list_v3|list_v2|list_item|callback, \"kind\",
                                               \"customerHashId\"?, \"times\"?}; kinds:
                                               status {code, retryAfterSeconds?}, html, html200, truncated, hang {ms}, drop {applied},
                                               answer_lost, huge, not_found, wait {name}, before_answer;

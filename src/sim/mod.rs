@@ -11,6 +11,7 @@
 //! - `faults`: named misbehaviour
 //! - `control`: everything under `/__sim/`, which is not Nium's
 
+mod acts;
 mod callbacks;
 mod control;
 mod details;

@@ -1,5 +1,5 @@
-//! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, the Customer List, client
-//! details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
+//! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, the Customer List, block,
+//! tags, update, client details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::faults::{Kind, take};
 use super::state::{Customer, Entry, Outcome, Quirks, State};
-use super::{Asked, Reply, World, callbacks, list, strict};
+use super::{Asked, Reply, World, acts, callbacks, list, strict};
 
 /// Bytes of a huge answer: more than anybody should read.
 const HUGE_BYTES: usize = 8 * 1024 * 1024;
@@ -67,6 +67,15 @@ fn read(asked: &Asked) -> Call {
         ("GET", ["api", "v3", "client", client, "customers"]) => ("list_v3", Some(*client), None),
         ("GET", ["api", "v2", "client", client, "customers"]) => ("list_v2", Some(*client), None),
         ("GET", ["api", "v1", "client", client]) => ("client", Some(*client), None),
+        ("PUT", ["api", "v1", "client", client, "customer", customer, "block"]) => {
+            ("block", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "tags"]) => {
+            ("tags", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "updateCustomer"]) => {
+            ("update", Some(*client), Some(*customer))
+        }
         ("POST", ["api", "v1", "simulations", "onboard", customer, "transition"]) => {
             ("simulate", None, Some(*customer))
         }
@@ -203,6 +212,9 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
             });
             (Reply::Json(200, client), None)
         }
+        (endpoint @ ("block" | "tags" | "update"), Some(id)) => {
+            (acts::answer(&mut state, endpoint, id, &world.options.region, body.as_ref(), seq), None)
+        }
         ("simulate", Some(id)) => simulate(&mut state, id, body.as_ref(), seq),
         _ => (envelope(404, "NOT_FOUND", "no such endpoint"), None),
     }
@@ -266,6 +278,8 @@ fn create(
         remarks: None,
         compliance_remarks: None,
         block_updated_by: None,
+        block_reason: None,
+        block_comment: None,
         created_at: now.clone(),
         updated_at: now,
         submissions: 0,

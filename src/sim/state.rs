@@ -96,6 +96,8 @@ pub(super) struct Customer {
     pub(super) remarks: Option<String>,
     pub(super) compliance_remarks: Option<String>,
     pub(super) block_updated_by: Option<String>,
+    pub(super) block_reason: Option<String>,
+    pub(super) block_comment: Option<String>,
     pub(super) created_at: String,
     pub(super) updated_at: String,
     /// Re-initiations that were taken.

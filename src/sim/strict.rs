@@ -116,6 +116,17 @@ const REQUIRED: &[&str] = &[
     "billingCity",
 ];
 
+/// What is wrong with the values of those fields that an application has too.
+pub(super) fn field_faults(fields: &Map<String, Value>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        if let Some(kind) = kind_of(name) {
+            check(name, kind, value, &mut faults);
+        }
+    }
+    faults
+}
+
 /// Everything that is wrong with an application, on this day.
 pub(super) fn faults(application: &Map<String, Value>, today: Date) -> Vec<String> {
     let mut faults = Vec::new();

@@ -8,6 +8,7 @@ use super::error::StoreError;
 const SQLITE: &[&str] = &[
     include_str!("migrations/0001_main_job.sqlite.sql"),
     include_str!("migrations/0002_never_lose.sqlite.sql"),
+    include_str!("migrations/0003_life_cycle.sqlite.sql"),
 ];
 
 /// Brings an SQLite database to the schema of this release; each step is one transaction with its number.

@@ -21,8 +21,9 @@ use jiff::Timestamp;
 
 use self::error::StoreError;
 use self::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
-    NewSubmission, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges,
+    Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow,
+    TokenRow,
 };
 use self::wake::Wake;
 use crate::clock::Clock;
@@ -167,6 +168,23 @@ impl Store {
         let key = store.word(customer, word, by.to_owned(), recorder, self.clock.now()).await?;
         self.wake.wake();
         Ok(key)
+    }
+
+    /// Law: an act is stored only while no other write is under way for the customer, for the version it was asked for,
+    /// and once for its `Idempotency-Key`.
+    pub async fn act(&self, act: NewAct, recorder: Option<Recorder>) -> Result<Once<Asked>, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        let asked = store.act(act, recorder, self.clock.now()).await?;
+        self.wake.wake();
+        Ok(asked)
+    }
+
+    /// Law: a look at the customer follows, before everybody else's.
+    pub async fn refresh(&self, customer: CustomerHashId) -> Result<(), StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        store.refresh(customer, self.clock.now()).await?;
+        self.wake.wake();
+        Ok(())
     }
 
     /// Law: an application replaces the one on file, together with the first answer to it; with a key that was used

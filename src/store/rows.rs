@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
@@ -79,8 +80,10 @@ pub struct OpenEffect {
     pub kind: OpenKind,
     /// Where it stands.
     pub status: EffectStatus,
-    /// The sealed request of a submission.
+    /// The sealed request of a submission, or the sealed act.
     pub sealed: Option<Vec<u8>>,
+    /// How far an act got.
+    pub stage: ActStage,
 }
 
 /// The kinds of effects that run under a customer's lease.
@@ -88,6 +91,8 @@ pub struct OpenEffect {
 pub enum OpenKind {
     /// One POST to Unified Add Customer.
     Submit,
+    /// Another write at Nium.
+    Act(ActKind),
     /// An officer's word, to be decided about.
     Officer(OfficerWord),
 }
@@ -118,6 +123,8 @@ pub struct Commit {
     pub due_at: Option<Timestamp>,
     /// Keep the lease and go on.
     pub hold: bool,
+    /// A look is owed, whatever was counted at the claim.
+    pub look_again: bool,
 }
 
 /// One line of the timeline.
@@ -153,6 +160,8 @@ pub struct EffectChange {
     pub said: Option<Vec<u8>>,
     /// A short word on the outcome; nothing personal.
     pub outcome: Option<String>,
+    /// How far an act got.
+    pub stage: Option<ActStage>,
 }
 
 /// Whether a claim was still ours when we finished.
@@ -230,6 +239,38 @@ pub struct Remember {
     pub key: [u8; 32],
     /// The answer.
     pub answer: FirstAnswer,
+}
+
+/// An act ready to be stored as an effect.
+#[derive(Clone, Debug)]
+pub struct NewAct {
+    /// About whom.
+    pub customer: CustomerHashId,
+    /// What.
+    pub kind: ActKind,
+    /// The act, sealed for [`NewAct::key`].
+    pub sealed: Vec<u8>,
+    /// Its effect's key.
+    pub key: EffectKey,
+    /// The version of the case that it was asked for; `None` takes any.
+    pub version: Option<u64>,
+    /// For the timeline; nothing personal.
+    pub summary: Value,
+    /// Whose wish it was.
+    pub by: String,
+}
+
+/// What became of asking for an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Stored.
+    Stored(EffectKey),
+    /// We have never heard of this customer.
+    NoCase,
+    /// Another write is under way.
+    UnderWay,
+    /// The case has another version by now.
+    Moved,
 }
 
 /// A correction ready to be stored as an effect.

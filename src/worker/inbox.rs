@@ -72,7 +72,7 @@ impl Worker {
         }
         tracing::error!(%customer, %error, "attending to a customer failed; it is tried again");
         let failures = trouble.failures.saturating_add(1);
-        let due_at = Some(self.later(backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll())));
+        let due_at = Some(self.again_at(failures));
         let commit = Commit { trouble: LookTrouble { failures, ..trouble }, due_at, ..Commit::default() };
         if let Err(error) = self.store.commit(&lease, commit).await {
             // The lease ends by itself, and the customer becomes due then.
@@ -95,6 +95,10 @@ impl Worker {
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
             Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
+            Some((OpenKind::Act(_), _)) => {
+                let Some(open) = attendance.open.clone() else { return Ok(()) };
+                return self.act(&mut attendance, open).await;
+            }
             Some((OpenKind::Submit, key))
                 if !matches!(attendance.case.state, CaseState::Submitting { .. }) =>
             {
@@ -163,7 +167,18 @@ impl Worker {
                 let beside = Beside { looked: true, ..Beside::default() };
                 self.conclude(attendance, &Observation::Missing, beside).await
             }
-            Err(LookError::Trouble(trouble)) => {
+            Err(error) => self.look_failed(attendance, error).await,
+        }
+    }
+
+    /// A look saw nothing: everybody waits, or this customer alone.
+    pub(super) async fn look_failed(
+        &self,
+        attendance: &mut Attendance,
+        error: LookError,
+    ) -> Result<(), WorkError> {
+        match error {
+            LookError::Trouble(trouble) => {
                 self.metrics.look("trouble");
                 if self.pause_lane(&trouble, self.clock.now()) {
                     self.nium_trouble(attendance, &trouble).await
@@ -171,9 +186,14 @@ impl Worker {
                     self.of_this_customer(attendance, trouble.kind.as_str()).await
                 }
             }
-            Err(LookError::Unreadable(why)) => {
+            LookError::Unreadable(why) => {
                 self.metrics.look("unreadable");
                 self.of_this_customer(attendance, why).await
+            }
+            LookError::NotFound => {
+                self.metrics.look("not_found");
+                let beside = Beside { looked: true, ..Beside::default() };
+                self.conclude(attendance, &Observation::Missing, beside).await
             }
         }
     }
@@ -193,7 +213,36 @@ impl Worker {
             CaseState::Submitting { .. } => Some(self.nium.permit(Class::Live).await),
             _ => None,
         };
-        let now = self.clock.now();
+        let decision = self.decide_about(attendance, &key, &snapshot, begun_at);
+        let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
+        self.write_seen(attendance, &key, &snapshot, begun_at, (&decision, sends)).await?;
+        match permit {
+            Some(permit) if sends => self.submit(attendance, &key, permit).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// A look that something else waits for: what it saw is decided about and written, and the lease is kept. Gives the
+    /// moment of what happens next by itself.
+    pub(super) async fn take_in(
+        &self,
+        attendance: &mut Attendance,
+        key: &DataKey,
+        snapshot: &Snapshot,
+        begun_at: Timestamp,
+    ) -> Result<Option<Timestamp>, WorkError> {
+        let decision = self.decide_about(attendance, key, snapshot, begun_at);
+        self.write_seen(attendance, key, snapshot, begun_at, (&decision, true)).await?;
+        Ok(decision.next.map(|next| next.at))
+    }
+
+    fn decide_about(
+        &self,
+        attendance: &Attendance,
+        key: &DataKey,
+        snapshot: &Snapshot,
+        begun_at: Timestamp,
+    ) -> Decision {
         let remark_text = snapshot.remark_text();
         let look = Look {
             standing: snapshot.facts.standing(),
@@ -210,19 +259,25 @@ impl Worker {
             historic: attendance.historic,
             fresh_request_id: self.chance.uuid(),
         };
-        let place = Place { table: "snapshot", column: "sealed", row: customer.to_string() };
-        let sealed = key.seal(&place, &serde_json::to_vec(&snapshot)?)?;
-        let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts, sealed };
-        let decision = decide(&attendance.case, &Observation::Looked(look), now, &self.options.policy);
-        let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
+        decide(&attendance.case, &Observation::Looked(look), self.clock.now(), &self.options.policy)
+    }
+
+    /// Writes what a look saw with what was decided about it.
+    async fn write_seen(
+        &self,
+        attendance: &mut Attendance,
+        key: &DataKey,
+        snapshot: &Snapshot,
+        begun_at: Timestamp,
+        (decision, hold): (&Decision, bool),
+    ) -> Result<(), WorkError> {
+        let place = Place { table: "snapshot", column: "sealed", row: attendance.lease.customer.to_string() };
+        let sealed = key.seal(&place, &serde_json::to_vec(snapshot)?)?;
+        let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts.clone(), sealed };
         attendance.trouble = LookTrouble::default();
         let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
-        let beside = Beside { snapshot: Some(kept), looked: true, hold: sends, unasked, ..Beside::default() };
-        self.write(attendance, &decision, beside, now).await?;
-        match permit {
-            Some(permit) if sends => self.submit(attendance, &key, permit).await,
-            _ => Ok(()),
-        }
+        let beside = Beside { snapshot: Some(kept), looked: true, hold, unasked, ..Beside::default() };
+        self.write(attendance, decision, beside, self.clock.now()).await
     }
 
     /// Nium is in trouble: the customer waits, nothing is decided, no attempt is spent.
@@ -302,6 +357,7 @@ impl Worker {
             attempt: beside.attempt.clone(),
             said: beside.said,
             outcome: beside.attempt.or_else(|| Some(decision.because.to_owned())),
+            stage: None,
         });
         let commit = Commit {
             case: Some((decision.case.clone(), decision.next)),
@@ -315,6 +371,7 @@ impl Worker {
             trouble: attendance.trouble,
             due_at: self.due_after(attendance.trouble, decision.next.map(|next| next.at)),
             hold: beside.hold,
+            look_again: false,
         };
         finished(self.store.commit(&attendance.lease, commit).await?)?;
         let (from, to) = (attendance.case.state.name(), decision.case.state.name());
@@ -328,8 +385,7 @@ impl Worker {
 
     /// When the customer is due after a decision. A look that failed before is still owed, whatever else was decided.
     fn due_after(&self, trouble: LookTrouble, next_at: Option<Timestamp>) -> Option<Timestamp> {
-        let owed_at = (trouble.failures > 0)
-            .then(|| self.later(backoff(trouble.failures, LOOK_BACKOFF_MAX, self.chance.roll())));
+        let owed_at = (trouble.failures > 0).then(|| self.again_at(trouble.failures));
         owed_at.into_iter().chain(next_at).min()
     }
 
@@ -378,6 +434,11 @@ impl Worker {
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
+    /// When to try again after so many failures in a row.
+    pub(super) fn again_at(&self, failures: u32) -> Timestamp {
+        self.later(backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll()))
+    }
+
     pub(super) fn later(&self, span: Duration) -> Timestamp {
         self.clock.now().checked_add(span).unwrap_or(Timestamp::MAX)
     }
@@ -404,7 +465,7 @@ fn decided(before: &Case, decision: &Decision) -> HistoryLine {
     HistoryLine { what: "decided", detail }
 }
 
-fn finished(finished: Finished) -> Result<(), WorkError> {
+pub(super) fn finished(finished: Finished) -> Result<(), WorkError> {
     match finished {
         Finished::Done => Ok(()),
         Finished::LeaseLost => Err(WorkError::LeaseLost),

@@ -3,6 +3,7 @@
 //! - `runner`: the one loop; claims no more than it can start, and stops in two steps
 //! - `inbox`: one claimed customer: look, decide, commit
 //! - `outbox`: a submission that a look has released: send, decide, commit
+//! - `acts`: blocks, tags, updates: look, rules, write, look
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
@@ -11,6 +12,7 @@
 //! - `drain`: what the spool holds goes into the store
 //! - `house`: what is kept only for a while goes
 
+mod acts;
 pub mod drain;
 mod guard;
 pub mod house;
@@ -60,6 +62,8 @@ pub struct Options {
     pub api_url: String,
     /// About asking Nium by ourselves.
     pub sweep: SweepOptions,
+    /// Customers whose compliance is COMPLETED may have two of their addresses changed.
+    pub addresses_when_completed: bool,
 }
 
 /// What an operator has settled about asking Nium by ourselves.

@@ -86,7 +86,13 @@ impl Ground {
         if file_bytes_max.is_none() {
             command.arg("serve");
         }
-        let child = command.envs(&self.env).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let child = command
+            .envs(&self.env)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
         self.eventually("the service answers", async || {
             self.http.get(format!("http://{}/livez", self.admin)).send().await.is_ok()
         })

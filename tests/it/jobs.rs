@@ -182,8 +182,7 @@ async fn every_write_is_done_once_for_its_idempotency_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_that_failed_is_owed_whatever_an_officer_says_meanwhile() {
     let house = House::start().await;
-    let id = house.onboard("Ana").await;
-    house.until(&id, "watching").await;
+    let id = house.rejected("Ana").await;
     house
         .fault(json!({ "endpoint": "details", "customerHashId": id, "kind": "truncated", "times": 2 }))
         .await;

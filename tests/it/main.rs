@@ -16,6 +16,7 @@ mod house;
 mod jobs;
 mod journeys;
 mod laws;
+mod lifecycle;
 mod list;
 mod listener;
 mod model;

@@ -37,11 +37,20 @@ pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result
     Ok(Json(json!({ "items": items, "next": next })).into_response())
 }
 
-/// `GET /v1/customers/{id}`
+/// `GET /v1/customers/{id}?refresh=`: with `refresh=true` Nium is asked first.
 pub(super) async fn show(
     State(state): State<Arc<ApiState>>,
     Path(id): Path<String>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
+    if Params::read(&uri, &["refresh"])?.flag("refresh")? {
+        let fresh = state.ops.refresh(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
+        if !fresh && state.ops.show(take::customer(&id)?).await.is_ok() {
+            return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "nium_has_not_answered").hint(
+                "Nium has not answered within a few seconds; ask without refresh for what is on file.",
+            ));
+        }
+    }
     let view = state.ops.show(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
     Ok(Json(view).into_response())
 }

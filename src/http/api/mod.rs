@@ -1,6 +1,7 @@
 //! JSON under `/v1`: one file per resource. A handler takes the request apart, calls `ops`, and answers; what an error
 //! looks like outside is decided in `problem_of` alone.
 
+mod acts;
 pub mod auth;
 mod callbacks;
 mod corrections;
@@ -14,7 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, get, patch, post, put};
 use axum::{Json, Router};
 
 use self::auth::{Need, guard};
@@ -44,7 +45,12 @@ pub fn router(state: &Arc<ApiState>) -> Router {
     };
     Router::new()
         .route("/v1/customers", route(Need::Read, get(customers::list)))
-        .route("/v1/customers/{id}", route(Need::Read, get(customers::show)))
+        .route(
+            "/v1/customers/{id}",
+            route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
+        )
+        .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
+        .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
         .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
         .route("/v1/customers/{id}/decision", route(Need::Decide, post(customers::decide)))
         .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
@@ -80,8 +86,8 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::WrongState(state) => Problem::new(StatusCode::CONFLICT, "no_offer_open")
             .detail(format!("The case is in state {state}."))
             .hint("A correction is taken while the state is awaiting_correction; an officer can open an offer."),
-        OpsError::UnderWay => Problem::new(StatusCode::CONFLICT, "correction_under_way")
-            .hint("One correction is on its way to Nium; wait for what becomes of it."),
+        OpsError::UnderWay => Problem::new(StatusCode::CONFLICT, "write_under_way")
+            .hint("One write about this customer is on its way to Nium; wait for what becomes of it."),
         OpsError::UnknownKeys(problems) => Problem::new(StatusCode::BAD_REQUEST, "unknown_keys")
             .hint("Use the field names of Unified Add Customer.")
             .errors(fields(problems)),
@@ -93,6 +99,9 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")
+            .hint("The customer is not as they were; ask without the receipt, look again, and confirm that."),
+        OpsError::ActRefused(effect) => acts::refused(effect),
         OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
             .detail(format!("There are {count} such jobs now; nothing was done."))
             .hint("Send the request without confirm, look at the count, and confirm that one."),

@@ -88,6 +88,15 @@ impl Params {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// A parameter that is true or false; false if it is not given.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true" | "") => Ok(true),
+            Some(_) => Err(bad_parameter(name, "is true or false".to_owned())),
+        }
+    }
+
     /// `limit`: 1 to 200, 50 if it is not given.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.get("limit") else {

@@ -112,6 +112,12 @@ pub enum JobKind {
     Look,
     /// A submission is under way.
     Submit,
+    /// A block is under way.
+    Block,
+    /// Tags are under way.
+    Tags,
+    /// An update is under way.
+    Update,
     /// An officer's word is to be decided about.
     Officer,
     /// The app backend is to be told.
@@ -120,7 +126,16 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 5] = [Self::Decision, Self::Look, Self::Submit, Self::Officer, Self::Webhook];
+    pub const ALL: [Self; 8] = [
+        Self::Decision,
+        Self::Look,
+        Self::Submit,
+        Self::Block,
+        Self::Tags,
+        Self::Update,
+        Self::Officer,
+        Self::Webhook,
+    ];
 
     /// The word used in the API.
     #[must_use]
@@ -129,6 +144,9 @@ impl JobKind {
             Self::Decision => "decision",
             Self::Look => "look",
             Self::Submit => "submit",
+            Self::Block => "block",
+            Self::Tags => "tags",
+            Self::Update => "update",
             Self::Officer => "officer",
             Self::Webhook => "webhook",
         }

@@ -13,7 +13,7 @@ use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::{
-    Acceptance, FirstAnswer, HistoryLine, NewSubmission, Once, Recorder, Remember, TokenRow,
+    Acceptance, Asked, FirstAnswer, HistoryLine, NewAct, NewSubmission, Once, Recorder, Remember, TokenRow,
 };
 
 /// Law: a correction is stored only while an offer is open for the very version it was prepared for, only once, and
@@ -32,7 +32,7 @@ pub(super) fn correct(
     let Some((case, _)) = case(connection, customer)? else {
         return Ok(Acceptance::NoOffer(None));
     };
-    if open_submission(connection, customer)? || matches!(case.state, CaseState::Submitting { .. }) {
+    if open_write(connection, customer)? || matches!(case.state, CaseState::Submitting { .. }) {
         return Ok(Acceptance::UnderWay);
     }
     match case.state {
@@ -60,7 +60,7 @@ pub(super) fn correct(
     Ok(Acceptance::Stored(submission.key.clone()))
 }
 
-fn open_submission(connection: &Connection, customer: CustomerHashId) -> Result<bool, StoreError> {
+fn open_write(connection: &Connection, customer: CustomerHashId) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
             "SELECT 1 FROM effect WHERE customer = ?1 AND lane = 'nium' AND status IN ('pending', 'sending', 'unclear')",
@@ -97,6 +97,39 @@ pub(super) fn once<T>(
         put_first_answer(connection, CustomerHashId::NOBODY, &remember, now)?;
     }
     Ok(Once::First(done))
+}
+
+/// Law: an act is stored only while no other write is under way for the customer, for the version it was asked for, and
+/// once for its `Idempotency-Key`.
+pub(super) fn act(
+    connection: &Connection,
+    new: &NewAct,
+    recorder: Option<&Recorder>,
+    now: Timestamp,
+) -> Result<Once<Asked>, StoreError> {
+    once(connection, recorder, now, || {
+        let Some((case, _)) = case(connection, new.customer)? else { return Ok((Asked::NoCase, None)) };
+        if open_write(connection, new.customer)? || matches!(case.state, CaseState::Submitting { .. }) {
+            return Ok((Asked::UnderWay, None));
+        }
+        if new.version.is_some_and(|version| version != case.version) {
+            return Ok((Asked::Moved, None));
+        }
+        put_effect(connection, new.customer, &new.key, ("nium", new.kind.as_str()), Some(&new.sealed), now)?;
+        let detail = serde_json::json!({ "kind": new.kind.as_str(), "by": new.by, "effectId": new.key, "what": new.summary });
+        put_history(connection, new.customer, case.version, &HistoryLine { what: "act_asked", detail }, now)?;
+        make_due(connection, new.customer, Rank::Act, now)?;
+        Ok((Asked::Stored(new.key.clone()), Some(serde_json::json!({ "effectId": new.key }))))
+    })
+}
+
+/// Law: somebody wants to know how the customer stands: a look follows, before everybody else's.
+pub(super) fn refresh(
+    connection: &Connection,
+    customer: CustomerHashId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    make_due(connection, customer, Rank::Act, now)
 }
 
 /// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`.

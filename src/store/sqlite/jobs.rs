@@ -43,8 +43,8 @@ pub(super) fn list(
             jobs.extend(looks(connection, filter, customer, most - jobs.len(), now)?);
         }
     }
-    let wants_effects =
-        [JobKind::Submit, JobKind::Officer, JobKind::Webhook].iter().any(|kind| filter.wants(*kind));
+    let is_effect = |kind: &JobKind| !matches!(kind, JobKind::Decision | JobKind::Look);
+    let wants_effects = JobKind::ALL.iter().filter(|kind| is_effect(kind)).any(|kind| filter.wants(*kind));
     if wants_effects && jobs.len() < most {
         let seq = match after {
             Some(JobPlace::Effect(seq)) => *seq,
@@ -197,7 +197,7 @@ fn effects(
 
 const EFFECTS: &str = "SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
          SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
-             CASE lane WHEN 'webhook' THEN 'webhook' WHEN 'officer' THEN 'officer' ELSE 'submit' END AS kind,
+             CASE lane WHEN 'webhook' THEN 'webhook' WHEN 'officer' THEN 'officer' ELSE kind END AS kind,
              CASE WHEN status = 'failed' THEN 'failed' WHEN status = 'sending' OR lease_until > ?6 THEN 'held'
                   WHEN attempts > forgiven THEN 'failing' ELSE 'waiting' END AS status
          FROM effect WHERE (ended_at IS NULL OR (status = 'failed' AND lane = 'webhook')) AND seq > ?1

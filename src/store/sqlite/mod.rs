@@ -30,8 +30,9 @@ use super::rows::watch::{
     JobFilter, JobPlace, JobRow, Judged, Retried, Silence, SweepRow, SweepTrouble, SweptPage,
 };
 use super::rows::{
-    Acceptance, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges, Lease,
-    NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow, TokenRow,
+    Acceptance, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges,
+    Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease, TellOutcome,
+    TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -167,6 +168,19 @@ impl Sqlite {
         self.writer
             .run(move |connection| ask::word(connection, customer, word, &by, recorder.as_ref(), now))
             .await
+    }
+
+    pub(super) async fn act(
+        &self,
+        act: NewAct,
+        recorder: Option<Recorder>,
+        now: Timestamp,
+    ) -> Result<Once<Asked>, StoreError> {
+        self.writer.run(move |connection| ask::act(connection, &act, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn refresh(&self, customer: CustomerHashId, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(move |connection| ask::refresh(connection, customer, now)).await
     }
 
     pub(super) async fn keep_application(

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
 use super::{findings, sweeps};
+use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
 use crate::domain::effect::EffectStatus;
@@ -24,7 +25,7 @@ const HOLD: &str = "UPDATE head SET epoch = ?2, lease_until = ?3, due_at = ?3 WH
 const CASE: &str = "SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
      FROM cases WHERE customer = ?1";
 
-const OPEN: &str = "SELECT key, lane, kind, status, sealed FROM effect
+const OPEN: &str = "SELECT key, lane, kind, status, sealed, progress FROM effect
      WHERE customer = ?1 AND lane IN ('nium', 'officer') AND status IN ('pending', 'sending', 'unclear')
      ORDER BY lane = 'officer' DESC, seq LIMIT 1";
 
@@ -169,10 +170,17 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         "final" => OpenKind::Officer(OfficerWord::Final),
         "retry" => OpenKind::Officer(OfficerWord::Retry),
         "close" => OpenKind::Officer(OfficerWord::Close),
-        _ => return Err(corrupt("its kind is not known")),
+        other => match ActKind::parse(other) {
+            Some(kind) => OpenKind::Act(kind),
+            None => return Err(corrupt("its kind is not known")),
+        },
+    };
+    let stage = match row.get::<_, Option<String>>(5)? {
+        Some(text) => serde_json::from_str(&text).map_err(|_| corrupt("its progress cannot be read"))?,
+        None => ActStage::default(),
     };
     let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
-    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key }))
+    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key, stage }))
 }
 
 /// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
@@ -226,6 +234,13 @@ fn settle_head(
     let (customer, epoch) = (lease.customer.as_bytes(), lease.epoch);
     let handled = if commit.looked { lease.wanted } else { 0 };
     let LookTrouble { failures, unreadable } = commit.trouble;
+    if commit.look_again {
+        connection
+            .prepare_cached(
+                "UPDATE head SET wanted = wanted + 1 WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+            )?
+            .execute(params![customer, epoch])?;
+    }
     let changed = if commit.hold {
         connection
             .prepare_cached(
@@ -347,7 +362,8 @@ fn change_effect(connection: &Connection, change: &EffectChange, now: Timestamp)
     connection
         .prepare_cached(
             "UPDATE effect SET status = ?2, ended_at = ?3, said = coalesce(?4, said), outcome = coalesce(?5, outcome),
-                 sealed = CASE WHEN ?3 IS NULL THEN sealed END, attempts = attempts + ?6
+                 sealed = CASE WHEN ?3 IS NULL THEN sealed END, attempts = attempts + ?6,
+                 progress = coalesce(?7, progress)
              WHERE key = ?1 AND ended_at IS NULL",
         )?
         .execute(params![
@@ -357,6 +373,7 @@ fn change_effect(connection: &Connection, change: &EffectChange, now: Timestamp)
             change.said,
             change.outcome,
             i64::from(change.attempt.is_some()),
+            change.stage.as_ref().and_then(|stage| serde_json::to_string(stage).ok()),
         ])?;
     if let Some(outcome) = &change.attempt {
         connection

@@ -102,6 +102,10 @@ fn sections_of_nium() -> Vec<Case> {
             "4999" => "is shorter than nium.connect_timeout_ms, so no slow connection would ever be used"),
         case!("nium.settle_ms", "100", "100", &[], |c| millis(c.nium.settle, 100),
             "600001" => "must be between 100 and 600000"),
+        case!("nium.addresses_when_completed", "true", "true", &[], |c| c.nium.addresses_when_completed,
+            "perhaps" => "must be true or false"),
+        case!("nium.newer_block_reasons", "true", "true", &[], |c| c.nium.newer_block_reasons,
+            "perhaps" => "must be true or false"),
     ]
 }
 

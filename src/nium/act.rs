@@ -1,0 +1,93 @@
+//! Writes other than a submission: block (contract section 8), tags (12.3), update (12.1).
+
+use std::time::Instant;
+
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::error::ActAnswer;
+use super::pace::Permit;
+use super::{Endpoint, Nium, Written, write};
+use crate::domain::act::{Act, ActKind};
+use crate::domain::id::CustomerHashId;
+
+/// The exact request of an act, without what authenticates us.
+#[derive(Clone, PartialEq)]
+pub struct ActRequest {
+    /// `PUT` or `POST`.
+    pub method: Method,
+    /// The path below the API's base.
+    pub path: String,
+    /// The JSON body. It may be personal.
+    pub body: Value,
+}
+
+impl ActRequest {
+    /// The request that an act makes. `tags` are those on file: deleting one names its value.
+    #[must_use]
+    pub fn of(act: &Act, client: &str, customer: CustomerHashId, tags: &Map<String, Value>) -> Self {
+        let path = |last: &str| format!("v1/client/{client}/customer/{customer}/{last}");
+        match act {
+            Act::Block { action, comment } => {
+                let (action, reason) = action.words();
+                let body = json!({ "action": action, "reason": reason, "comment": comment });
+                Self { method: Method::PUT, path: path("block"), body }
+            }
+            Act::Tags { changes } => {
+                let change = |(key, wanted): (&String, &Value)| match wanted {
+                    Value::Null => {
+                        let value = tags.get(key).cloned().unwrap_or_else(|| json!(""));
+                        json!({ "action": "DELETE", "key": key, "value": value })
+                    }
+                    value => json!({ "action": "MAINTAIN", "key": key, "value": value }),
+                };
+                let body = json!({ "tags": changes.iter().map(change).collect::<Vec<_>>() });
+                Self { method: Method::POST, path: path("tags"), body }
+            }
+            Act::Update { fields } => {
+                Self { method: Method::POST, path: path("updateCustomer"), body: json!(fields) }
+            }
+        }
+    }
+}
+
+impl Nium {
+    /// Does it, once. Every attempt of one operation carries the same `request_id`.
+    pub async fn act(
+        &self,
+        act: &Act,
+        customer: CustomerHashId,
+        tags: &Map<String, Value>,
+        request_id: Uuid,
+        permit: Permit,
+    ) -> ActAnswer {
+        let begun = Instant::now();
+        let ActRequest { method, path, body } = ActRequest::of(act, &self.client_id, customer, tags);
+        let request = self
+            .request(&self.writer, method, &path)
+            .header("x-request-id", request_id.to_string())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+        let (answer, outcome) = match write(request).await {
+            // The status line decides, whatever the body says (contract section 2.1).
+            Written::Ok(_) => (ActAnswer::Done, "ok"),
+            Written::Refused(refusal) => (ActAnswer::Refused(refusal), "refused"),
+            Written::NoSuchCustomer => (ActAnswer::NoSuchCustomer, "not_found"),
+            Written::NotTaken(trouble) => {
+                let word = trouble.kind.as_str();
+                (ActAnswer::NotTaken(trouble), word)
+            }
+            Written::Unclear(why) => (ActAnswer::Unclear(why), "unclear"),
+        };
+        drop(permit);
+        let endpoint = match act.kind() {
+            ActKind::Block => Endpoint::Block,
+            ActKind::Tags => Endpoint::Tags,
+            ActKind::Update => Endpoint::Update,
+        };
+        self.report(endpoint, outcome, begun, customer);
+        answer
+    }
+}

@@ -1,0 +1,245 @@
+//! Acts at Nium other than a submission: a fresh look, Nium's rules, the write with its intent on file first, and a look
+//! afterwards. One claim does one step; a step that was interrupted is found out by looking, never repeated blindly.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::inbox::{Attendance, Beside};
+use super::{WorkError, Worker};
+use crate::domain::act::{Act, ActStage};
+use crate::domain::decision::Observation;
+use crate::domain::effect::EffectStatus;
+use crate::domain::snapshot::Snapshot;
+use crate::flow::acts::{Verdict, judge, tag_outcomes};
+use crate::flow::decide::SENDS_MAX;
+use crate::nium::error::{ActAnswer, LookError};
+use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
+use crate::vault::{DataKey, Place};
+
+/// How an act ends.
+struct End {
+    status: EffectStatus,
+    outcome: &'static str,
+    /// For whoever asked; may be personal, so it is sealed.
+    said: Option<Value>,
+}
+
+impl Worker {
+    /// One step of the act that is open.
+    pub(super) async fn act(&self, attendance: &mut Attendance, open: OpenEffect) -> Result<(), WorkError> {
+        let now = self.clock.now();
+        match open.stage {
+            // Whoever sent it is gone; what left may still be on its way to Nium's database.
+            ActStage::Sending { request_id, sends } => {
+                let settled_at = self.settled_at();
+                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                return self.wait_for_nium(attendance, &open, stage, settled_at, "interrupted").await;
+            }
+            ActStage::Unclear { settled_at, .. } if now < settled_at => {
+                let stage = open.stage.clone();
+                return self.wait_for_nium(attendance, &open, stage, settled_at, "").await;
+            }
+            ActStage::Intended | ActStage::Unclear { .. } | ActStage::Taken => {}
+        }
+        let permit = self.nium.permit(attendance.class).await;
+        if !self.has_time(&attendance.lease) {
+            return self.give_back(attendance, now).await;
+        }
+        let begun_at = self.clock.now();
+        match self.nium.details(attendance.lease.customer, self.chance.uuid(), permit).await {
+            Ok(snapshot) => {
+                self.metrics.look("seen");
+                self.lane.well();
+                let key = self.data_key(attendance.lease.customer).await?;
+                let next_at = self.take_in(attendance, &key, &snapshot, begun_at).await?;
+                self.go_on(attendance, &open, &key, &snapshot, next_at).await
+            }
+            Err(LookError::NotFound) => {
+                self.metrics.look("not_found");
+                self.lane.well();
+                let end = End { status: EffectStatus::Failed, outcome: "no_such_customer", said: None };
+                self.end(attendance, &open, None, end, None).await?;
+                let beside = Beside { looked: true, ..Beside::default() };
+                self.conclude(attendance, &Observation::Missing, beside).await
+            }
+            Err(error) => self.look_failed(attendance, error).await,
+        }
+    }
+
+    /// What the look just made means for the act.
+    async fn go_on(
+        &self,
+        attendance: &mut Attendance,
+        open: &OpenEffect,
+        key: &DataKey,
+        seen: &Snapshot,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), WorkError> {
+        let act = act_of(open, key)?;
+        let sent = !matches!(open.stage, ActStage::Intended);
+        let verdict = judge(&act, seen, sent, self.options.addresses_when_completed);
+        let (request_id, sends) = match open.stage {
+            ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends } => {
+                (request_id, sends)
+            }
+            ActStage::Intended | ActStage::Taken => (self.chance.uuid(), 0),
+        };
+        let end = match (verdict, &open.stage) {
+            (Verdict::Already, ActStage::Intended) => done("already_so", &act, seen),
+            (Verdict::Already, _) => done("done", &act, seen),
+            // Nium said that it took it; it may show it later.
+            (_, ActStage::Taken) => done("taken_and_not_seen_yet", &act, seen),
+            (Verdict::Refuse(rule, sentence), _) => {
+                let said = json!({ "rule": rule, "message": sentence });
+                End { status: EffectStatus::Refused, outcome: rule, said: Some(said) }
+            }
+            (Verdict::Send, _) if sends >= SENDS_MAX => {
+                End { status: EffectStatus::Failed, outcome: "cannot_send", said: None }
+            }
+            (Verdict::Send, _) => {
+                return self
+                    .send_act(attendance, open, key, &act, seen, (request_id, sends + 1), next_at)
+                    .await;
+            }
+        };
+        self.end(attendance, open, Some(key), end, next_at).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step, cut in two for reading")]
+    async fn send_act(
+        &self,
+        attendance: &mut Attendance,
+        open: &OpenEffect,
+        key: &DataKey,
+        act: &Act,
+        seen: &Snapshot,
+        (request_id, sends): (Uuid, u32),
+        next_at: Option<Timestamp>,
+    ) -> Result<(), WorkError> {
+        let permit = self.nium.permit(attendance.class).await;
+        if !self.has_time(&attendance.lease) {
+            return self.give_back(attendance, self.clock.now()).await;
+        }
+        let sending = ActStage::Sending { request_id, sends };
+        let change = mark(open, EffectStatus::Sending, Some(sending), None);
+        let commit = Commit { effect: Some(change), hold: true, ..Commit::default() };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)?;
+        let customer = attendance.lease.customer;
+        let answer = self.nium.act(act, customer, &seen.tags(), request_id, permit).await;
+        let effect = &open.key;
+        match answer {
+            ActAnswer::Done => {
+                self.lane.well();
+                tracing::info!(%customer, %effect, kind = act.kind().as_str(), "Nium took an act");
+                let change = mark(open, EffectStatus::Sending, Some(ActStage::Taken), Some("taken"));
+                let due_at = Some(self.clock.now());
+                let commit = Commit { effect: Some(change), due_at, look_again: true, ..Commit::default() };
+                super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+            }
+            ActAnswer::Refused(refusal) => {
+                self.lane.well();
+                let said = json!({ "message": refusal.message, "errors": refusal.errors });
+                let end = End { status: EffectStatus::Refused, outcome: "refused_by_nium", said: Some(said) };
+                self.end(attendance, open, Some(key), end, next_at).await
+            }
+            ActAnswer::NoSuchCustomer => {
+                let end = End { status: EffectStatus::Failed, outcome: "no_such_customer", said: None };
+                self.end(attendance, open, Some(key), end, next_at).await
+            }
+            ActAnswer::NotTaken(trouble) => {
+                self.pause_lane(&trouble, self.clock.now());
+                let stage = if sends == 1 {
+                    ActStage::Intended
+                } else {
+                    ActStage::Unclear { request_id, settled_at: self.clock.now(), sends: sends - 1 }
+                };
+                let failures = attendance.trouble.failures.saturating_add(1);
+                let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
+                let commit = Commit {
+                    effect: Some(change),
+                    trouble: LookTrouble { failures, ..attendance.trouble },
+                    due_at: Some(self.again_at(failures)),
+                    ..Commit::default()
+                };
+                super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+            }
+            ActAnswer::Unclear(why) => {
+                let settled_at = self.settled_at();
+                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                self.wait_for_nium(attendance, open, stage, settled_at, why).await
+            }
+        }
+    }
+
+    fn settled_at(&self) -> Timestamp {
+        self.clock.now().saturating_add(self.options.policy.settle).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Nium is given time to show what a write did. The look that follows then answers every nudge until now.
+    async fn wait_for_nium(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        stage: ActStage,
+        until: Timestamp,
+        why: &str,
+    ) -> Result<(), WorkError> {
+        let attempt = (!why.is_empty()).then_some(why);
+        let change = mark(open, EffectStatus::Unclear, Some(stage), attempt);
+        let commit = Commit { effect: Some(change), looked: true, due_at: Some(until), ..Commit::default() };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    async fn end(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        key: Option<&DataKey>,
+        end: End,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), WorkError> {
+        let said = match (key, &end.said) {
+            (Some(key), Some(said)) => Some(Self::seal_said(key, &open.key, said)?),
+            (Some(_) | None, _) => None,
+        };
+        let detail = json!({ "effectId": open.key, "status": end.status.as_str(), "outcome": end.outcome });
+        let mut change = mark(open, end.status, None, Some(end.outcome));
+        change.said = said;
+        // Without a look there is another step to come under this lease.
+        let hold = key.is_none();
+        let commit = Commit {
+            effect: Some(change),
+            history: vec![HistoryLine { what: "act_ended", detail }],
+            due_at: next_at,
+            hold,
+            ..Commit::default()
+        };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+}
+
+fn done(outcome: &'static str, act: &Act, seen: &Snapshot) -> End {
+    let said = match act {
+        Act::Tags { changes } => Some(json!({ "tags": tag_outcomes(changes, seen), "onFile": seen.tags() })),
+        Act::Block { .. } | Act::Update { .. } => None,
+    };
+    End { status: EffectStatus::Done, outcome, said }
+}
+
+fn mark(
+    open: &OpenEffect,
+    status: EffectStatus,
+    stage: Option<ActStage>,
+    attempt: Option<&str>,
+) -> EffectChange {
+    let attempt = attempt.map(str::to_owned);
+    EffectChange { key: open.key.clone(), status, outcome: attempt.clone(), attempt, said: None, stage }
+}
+
+/// The act that an effect holds.
+fn act_of(open: &OpenEffect, key: &DataKey) -> Result<Act, WorkError> {
+    let sealed = open.sealed.as_ref().ok_or(WorkError::NoRequest)?;
+    let place = Place { table: "effect", column: "sealed", row: open.key.to_string() };
+    Ok(serde_json::from_slice(&key.open(&place, sealed)?)?)
+}
