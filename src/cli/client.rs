@@ -81,7 +81,17 @@ impl Api {
             return Ok(answer);
         }
         let part = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        bail!("{} {} {}", part("title"), part("detail"), part("hint"));
+        let errors = answer["errors"].as_array().into_iter().flatten();
+        let errors: Vec<String> = errors
+            .map(|error| {
+                format!(
+                    "\n  {}: {}",
+                    error["field"].as_str().unwrap_or("?"),
+                    error["message"].as_str().unwrap_or("?")
+                )
+            })
+            .collect();
+        bail!("{} {} {}{}", part("title"), part("detail"), part("hint"), errors.concat());
     }
 }
 

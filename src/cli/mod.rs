@@ -2,6 +2,7 @@
 
 pub mod check_config;
 mod client;
+mod customers;
 mod demo;
 mod doctor;
 mod healthcheck;
@@ -29,6 +30,7 @@ pub const USAGE: u8 = 64;
 ///   reinstate check-config                 say everything that is wrong with the configuration
 ///   reinstate serve                        take callbacks on 0.0.0.0:8080, answer operators on 127.0.0.1:9090
 ///   reinstate token create --role app --name backend
+///   reinstate customers show ID            our case, and what Nium says
 ///   reinstate doctor                       say what is wrong, above all when callbacks do not come
 #[derive(Parser, Debug)]
 #[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
@@ -53,6 +55,9 @@ enum Command {
     CheckConfig,
     /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
     Doctor,
+    /// List and show customers; update, block, unblock, tag, decide.
+    #[command(subcommand)]
+    Customers(customers::Command),
     /// List work that is stuck, and set it going again.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -99,6 +104,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::CheckConfig => {
             Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr()))
         }
+        Command::Customers(command) => customers::run(&sources(), command),
         Command::Doctor => doctor::run(&sources()),
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),

@@ -111,3 +111,45 @@ async fn the_doctor_says_what_to_check_when_callbacks_do_not_come() {
     assert!(said.out.contains("Nium does not answer our question: unauthorized"), "{}", said.out);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_life_on_the_command_line() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    let said = reinstate(&house, &["customers", "list", "--state", "awaiting_correction"], &[]).await;
+    assert!(said.out.starts_with(&id) && said.out.contains("REJECT"), "{}{}", said.out, said.err);
+    let said = reinstate(&house, &["customers", "show", &id, "--refresh"], &[]).await;
+    assert!(
+        said.out.contains("complianceStatus   REJECT") && said.out.contains("status (Nium)      Failed"),
+        "{}",
+        said.out
+    );
+    let said = reinstate(&house, &["customers", "timeline", &id, "--json"], &[]).await;
+    assert!(serde_json::from_str::<serde_json::Value>(&said.out).unwrap()["items"].is_array());
+
+    let update = ["customers", "update", id.as_str(), "email=new@example.test"];
+    let said = reinstate(&house, &[&update[..], &["--dry-run"]].concat(), &[]).await;
+    assert!(
+        said.out.starts_with("POST /api/v1/client/") && said.out.contains("new@example.test"),
+        "{}",
+        said.out
+    );
+    let said = reinstate(&house, &update, &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
+    let said = reinstate(&house, &["customers", "update", &id, "firstName=Bo"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("firstName: cannot be updated at Nium; hand in a correction"), "{}", said.err);
+    let said =
+        reinstate(&house, &["customers", "tags", &id, "--set", "tier=gold", "--delete", "none"], &[]).await;
+    assert_eq!(said.out, "done: done\n", "{}", said.err);
+    let said =
+        reinstate(&house, &["customers", "block", &id, "--reason", "DECEASED", "--comment", "c"], &[]).await;
+    assert!(said.err.contains("reason: is one of: CLIENT_REQUEST, CUSTOMER_REQUEST"), "{}", said.err);
+    let block = ["customers", "block", id.as_str(), "--permanent", "--reason", "DECEASED", "--comment", "c"];
+    let said = reinstate(&house, &block, &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("nothing was done"), "{}", said.err);
+    let said = reinstate(&house, &[&block[..], &["--yes"]].concat(), &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
+    house.close().await;
+}

@@ -1,0 +1,357 @@
+//! `reinstate customers …`: customers as the running service knows them, and what may be done about them.
+#![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+
+use std::io::{IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use reqwest::{Method, Url};
+use serde_json::{Map, Value, json};
+
+use super::client::{Api, Target};
+use super::runtime;
+use crate::config::Sources;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List customers.
+    ///
+    /// Example: reinstate customers list --state needs_officer
+    #[command(verbatim_doc_comment)]
+    List {
+        /// Only in this state, such as awaiting_correction.
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Show one customer: our case, and what Nium says.
+    Show {
+        /// The customerHashId.
+        id: String,
+        /// Ask Nium first.
+        #[arg(long)]
+        refresh: bool,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Show everything that happened to one customer.
+    Timeline {
+        /// The customerHashId.
+        id: String,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Change what Nium has on file.
+    ///
+    /// Examples:
+    ///   reinstate customers update ID email=new@example.test mobile=80000001
+    ///   reinstate customers update ID email=new@example.test --dry-run
+    #[command(verbatim_doc_comment)]
+    Update {
+        /// The customerHashId.
+        id: String,
+        /// Fields of Customer Update, as name=value.
+        #[arg(required = true, value_parser = pair)]
+        fields: Vec<(String, String)>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Block an account, for a while or for good.
+    ///
+    /// Examples:
+    ///   reinstate customers block ID --reason SUSPICIOUS_ACTIVITY --comment "Case 1001"
+    ///   reinstate customers block ID --permanent --reason DECEASED --comment "Case 1002"
+    #[command(verbatim_doc_comment)]
+    Block {
+        /// The customerHashId.
+        id: String,
+        /// For good: it cannot be unblocked. What it does is shown first, and has to be agreed to.
+        #[arg(long)]
+        permanent: bool,
+        /// One of Nium's reasons for this kind of block.
+        #[arg(long)]
+        reason: String,
+        /// For Nium's record, 1 to 255 characters.
+        #[arg(long)]
+        comment: String,
+        /// Agree to a permanent block without being asked.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Lift a temporary block that we set.
+    ///
+    /// Example: reinstate customers unblock ID --reason CLIENT_REQUEST --comment "Case 1001 closed"
+    #[command(verbatim_doc_comment)]
+    Unblock {
+        /// The customerHashId.
+        id: String,
+        /// CLIENT_REQUEST or CUSTOMER_REQUEST.
+        #[arg(long)]
+        reason: String,
+        /// For Nium's record, 1 to 255 characters.
+        #[arg(long)]
+        comment: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Set and delete tags.
+    ///
+    /// Example: reinstate customers tags ID --set tier=gold --delete campaign
+    #[command(verbatim_doc_comment)]
+    Tags {
+        /// The customerHashId.
+        id: String,
+        /// A tag and its value, as key=value.
+        #[arg(long, value_parser = pair)]
+        set: Vec<(String, String)>,
+        /// A tag to take away.
+        #[arg(long)]
+        delete: Vec<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Decide about a case: offer, final, retry or close.
+    ///
+    /// Example: reinstate customers decide ID offer
+    #[command(verbatim_doc_comment)]
+    Decide {
+        /// The customerHashId.
+        id: String,
+        /// offer, final, retry or close.
+        word: String,
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+/// How the answer is written, and whom to ask.
+#[derive(Args, Debug)]
+pub(super) struct Out {
+    /// The API's JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// A write at Nium.
+#[derive(Args, Debug)]
+pub(super) struct ActArgs {
+    /// Print the exact request to Nium, secrets masked, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    out: Out,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
+    runtime()?.block_on(async {
+        match command {
+            Command::List { state, out } => list(sources, state.as_deref(), out).await,
+            Command::Show { id, refresh, out } => {
+                let query = if refresh { "?refresh=true" } else { "" };
+                let (api, json) = open(sources, out)?;
+                let shown = api.want(Method::GET, &format!("{}{query}", path(&id, "")), None).await?;
+                print(&shown, json, customer);
+                Ok(0)
+            }
+            Command::Timeline { id, out } => {
+                let (api, json) = open(sources, out)?;
+                let shown = api.want(Method::GET, &path(&id, "/timeline"), None).await?;
+                print(&shown, json, timeline);
+                Ok(0)
+            }
+            Command::Update { id, fields, act } => {
+                let body = pairs(fields);
+                write(sources, Method::PATCH, path(&id, ""), body, act).await
+            }
+            Command::Block { id, permanent, reason, comment, yes, act } => {
+                let action = if permanent { "PERMANENT_BLOCK" } else { "TEMPORARY_BLOCK" };
+                let body = json!({ "action": action, "reason": reason, "comment": comment });
+                if permanent && !act.dry_run {
+                    return block_for_good(sources, &id, body, yes, act.out).await;
+                }
+                write(sources, Method::POST, path(&id, "/block"), body, act).await
+            }
+            Command::Unblock { id, reason, comment, act } => {
+                let body = json!({ "action": "UNBLOCK", "reason": reason, "comment": comment });
+                write(sources, Method::POST, path(&id, "/block"), body, act).await
+            }
+            Command::Tags { id, set, delete, act } => {
+                let body = json!({ "set": pairs(set), "delete": delete });
+                write(sources, Method::POST, path(&id, "/tags"), body, act).await
+            }
+            Command::Decide { id, word, out } => {
+                let (api, json) = open(sources, out)?;
+                let body = json!({ "decision": word });
+                let shown = api.want(Method::POST, &path(&id, "/decision"), Some(&body)).await?;
+                print(&shown, json, |shown| format!("stored as {}", text(&shown["effectId"])));
+                Ok(0)
+            }
+        }
+    })
+}
+
+fn open(sources: &Sources, out: Out) -> anyhow::Result<(Api, bool)> {
+    Ok((Api::new(sources, out.target)?, out.json))
+}
+
+/// Ids come from the command line; only what can stand in a path reaches one.
+fn path(id: &str, rest: &str) -> String {
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("/v1/customers/{id}{rest}")
+}
+
+fn pairs(pairs: Vec<(String, String)>) -> Value {
+    Value::Object(pairs.into_iter().map(|(name, value)| (name, json!(value))).collect::<Map<_, _>>())
+}
+
+fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> String) {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(shown).unwrap_or_default());
+    } else {
+        println!("{}", human(shown));
+    }
+}
+
+async fn list(sources: &Sources, state: Option<&str>, out: Out) -> anyhow::Result<u8> {
+    let (api, json) = open(sources, out)?;
+    // Only the query is used.
+    let query = Url::parse_with_params("http://localhost", state.map(|state| ("state", state)))?;
+    let query = query.query().unwrap_or_default().to_owned();
+    let (mut cursor, mut shown) = (String::new(), 0_usize);
+    loop {
+        let page = api.want(Method::GET, &format!("/v1/customers?{query}&limit=200{cursor}"), None).await?;
+        for item in page["items"].as_array().into_iter().flatten() {
+            shown += 1;
+            if json {
+                println!("{item}");
+            } else {
+                let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+                println!(
+                    "{}  {:<20} {:<16} {:<10} since {}",
+                    word(&item["customerHashId"]),
+                    word(&item["state"]),
+                    word(&item["nium"]["complianceStatus"]),
+                    word(&item["nium"]["status"]),
+                    word(&item["since"]),
+                );
+            }
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    if shown == 0 {
+        eprintln!("no such customers");
+    }
+    Ok(0)
+}
+
+async fn write(
+    sources: &Sources,
+    method: Method,
+    path: String,
+    body: Value,
+    act: ActArgs,
+) -> anyhow::Result<u8> {
+    let (api, json) = open(sources, act.out)?;
+    let query = if act.dry_run { "?dryRun=true" } else { "" };
+    let shown = api.want(method, &format!("{path}{query}"), Some(&body)).await?;
+    if act.dry_run {
+        print(&shown, json, |shown| {
+            let body = serde_json::to_string_pretty(&shown["body"]).unwrap_or_default();
+            format!("{} {}\n{body}", text(&shown["method"]), text(&shown["path"]))
+        });
+        return Ok(0);
+    }
+    print(&shown, json, ended);
+    Ok(u8::from(shown["status"] == "failed"))
+}
+
+async fn block_for_good(
+    sources: &Sources,
+    id: &str,
+    mut body: Value,
+    yes: bool,
+    out: Out,
+) -> anyhow::Result<u8> {
+    let (api, json) = open(sources, out)?;
+    let path = path(id, "/block");
+    let first = api.want(Method::POST, &path, Some(&body)).await?;
+    eprintln!("{}", serde_json::to_string_pretty(&first["would"])?);
+    if !yes && !agreed() {
+        eprintln!("nothing was done");
+        return Ok(1);
+    }
+    body["receipt"] = first["receipt"].clone();
+    let shown = api.want(Method::POST, &path, Some(&body)).await?;
+    print(&shown, json, ended);
+    Ok(u8::from(shown["status"] == "failed"))
+}
+
+fn agreed() -> bool {
+    if !std::io::stdin().is_terminal() {
+        eprintln!("a permanent block cannot be undone; say --yes to go ahead");
+        return false;
+    }
+    eprint!("A permanent block cannot be undone. Go ahead? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
+}
+
+fn ended(effect: &Value) -> String {
+    let (status, outcome) = (text(&effect["status"]), text(&effect["outcome"]));
+    if effect["ended"] == true {
+        format!("{status}: {outcome}")
+    } else {
+        format!("not done yet ({status}); see GET /v1/effects/{}", text(&effect["effectId"]))
+    }
+}
+
+fn customer(shown: &Value) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: &Value| {
+        if !value.is_null() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            lines.push(format!("{name:<18} {value}"));
+        }
+    };
+    line("customer", &shown["customerHashId"]);
+    line("state", &shown["state"]);
+    line("reason", &shown["reason"]);
+    line("since", &shown["since"]);
+    line("status (Nium)", &shown["nium"]["status"]);
+    line("complianceStatus", &shown["nium"]["complianceStatus"]);
+    line("remarks", &shown["nium"]["remarks"]);
+    line("looked at", &shown["nium"]["lookedAt"]);
+    line("block", &shown["block"]);
+    line("rfi", &shown["rfi"]);
+    line("attempts used", &shown["attempts"]["used"]);
+    line("correct until", &shown["correction"]["deadline"]);
+    line("next", &shown["next"]["what"]);
+    line("next at", &shown["next"]["at"]);
+    lines.join("\n")
+}
+
+fn timeline(shown: &Value) -> String {
+    let lines = shown["items"].as_array().into_iter().flatten();
+    lines
+        .map(|line| format!("{}  {:<22} {}", text(&line["at"]), text(&line["what"]), line["detail"]))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
