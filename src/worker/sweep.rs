@@ -1,8 +1,8 @@
 //! The slow lane: walks over Nium's customer list, one page at a time, and nudges whoever stands there differently from
 //! what we hold. Where it is, is on file; a restart goes on one page before.
 //!
-//! Pages are numbers into a list that moves (see `nium::list`): whenever it has become shorter, or the walk was
-//! interrupted, the page before is read again, so that whoever slid to it is met. Reading a customer twice is harmless.
+//! Pages are numbers into a list that moves (see `nium::list`): each page is read again after the one that follows it, so
+//! that whoever slid to it meanwhile is met. Reading a customer twice is harmless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +125,8 @@ async fn troubled(worker: &Worker, sweep: SweepRow, error: ListError) -> Result<
 /// One bad page is left out after a few attempts, if there is a page after it; a list that begins so is given up until
 /// the next sweep.
 fn after_unreadable(sweep: &SweepRow, again_at: jiff::Timestamp) -> SweepTrouble {
-    let goes_on = sweep.page > 0 && sweep.pages.is_some_and(|pages| sweep.page.saturating_add(1) < pages);
+    let goes_on = (sweep.page > 0 || sweep.back)
+        && sweep.pages.is_some_and(|pages| sweep.page.saturating_add(1) < pages);
     match sweep.failures.saturating_add(1) {
         attempts if attempts < PAGE_ATTEMPTS_MAX => SweepTrouble::Again(again_at),
         _ if goes_on => SweepTrouble::Skip,
@@ -133,12 +134,18 @@ fn after_unreadable(sweep: &SweepRow, again_at: jiff::Timestamp) -> SweepTrouble
     }
 }
 
-/// Where to go on; `None` at the end of the list.
-fn next_page(sweep: &SweepRow, listed: &ListPage) -> Option<u32> {
+/// Where to go on, and whether that page was read before; `None` at the end of the list. Each page is read again after
+/// the one that follows it: 0, 1, 0, 2, 1, 3, 2, …
+fn next_page(sweep: &SweepRow, listed: &ListPage) -> Option<(u32, bool)> {
     let shrank = matches!((sweep.total, listed.total_customers), (Some(before), Some(now)) if now < before);
-    if shrank && sweep.page > 0 {
-        return Some(sweep.page - 1);
+    let goes_on = |page: u32| page < PAGES_MAX && listed.total_pages.is_none_or(|pages| page < pages);
+    match (sweep.page, sweep.back) {
+        // Whoever was at the head of a page that was not read yet may be on the one that was read last.
+        (page, true) if shrank => Some((page.saturating_add(1), false)),
+        (page, true) => Some(page.saturating_add(2)).filter(|next| goes_on(*next)).map(|next| (next, false)),
+        (0, false) => (!listed.last).then_some((1, false)),
+        // Without a number of pages an empty one is the end.
+        (_, false) if listed.last && listed.total_pages.is_none() => None,
+        (page, false) => Some((page - 1, true)),
     }
-    let next = sweep.page.saturating_add(1);
-    (!listed.last && next < PAGES_MAX).then_some(next)
 }

@@ -288,3 +288,37 @@ async fn a_sweep_has_less_than_half_of_the_pace_while_live_work_waits() {
     assert!(pages < looks, "{pages} pages beside {looks} looks");
     house.close().await;
 }
+
+/// The pages that were asked for, in order, since the journal had so many entries.
+fn pages_since(house: &House, begin: usize) -> usize {
+    let journal = serde_json::to_value(house.sim.journal()).unwrap();
+    let entries = journal.as_array().unwrap().iter().skip(begin);
+    entries.filter(|entry| entry["endpoint"] == "list_v3").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_slides_to_a_page_that_was_read_is_met_all_the_same() {
+    let house =
+        House::with(&[("SWEEP__PAGE_SIZE", "2"), ("NIUM__REQUESTS_PER_SECOND", "8"), ("NIUM__BURST", "1")])
+            .await;
+    let mut ids = Vec::new();
+    for number in 0..8 {
+        ids.push(house.unheard(&format!("Ana{number}")).await);
+    }
+    for id in &ids {
+        silently(&house, id, "REJECT").await;
+    }
+    let before = serde_json::to_value(house.sim.journal()).unwrap().as_array().unwrap().len();
+    let (_, begun) = house.ask(Method::POST, "/v1/sweeps", Some(json!({}))).await;
+    house.eventually("a page is read", async || pages_since(&house, before) >= 1).await;
+    // The first customer goes, and another one comes: the number of customers stays, and everybody moves up.
+    house.nium(Method::DELETE, &format!("/__sim/customers/{}", ids[0]), Value::Null).await;
+    ids.push(house.unheard("Late").await);
+    let row = ended(&house, &begun["id"]).await;
+    assert_eq!((&row["outcome"], &row["seen"]), (&json!("complete"), &json!(8)), "{row}");
+    assert_eq!(pages_since(&house, before), 7, "0, 1, 0, 2, 1, 3, 2");
+    for id in &ids[1..8] {
+        house.until(id, "awaiting_correction").await;
+    }
+    house.close().await;
+}

@@ -20,6 +20,8 @@ pub struct SweepRow {
     pub asked_at: Timestamp,
     /// The page to ask for next, counted from 0.
     pub page: u32,
+    /// It was read before, and is read again for whoever slid to it meanwhile.
+    pub back: bool,
     /// How many pages there are, if Nium has said.
     pub pages: Option<u32>,
     /// How many customers there are, if Nium has said.
@@ -59,8 +61,8 @@ pub struct SweptPage {
     pub begun_at: Timestamp,
     /// Until when a callback about what it shows may be late.
     pub judge_at: Timestamp,
-    /// The page to ask for next; `None` ends the sweep.
-    pub next: Option<u32>,
+    /// The page to ask for next, and whether it was read before; `None` ends the sweep.
+    pub next: Option<(u32, bool)>,
 }
 
 /// What became of a page that could not be read.

@@ -15,7 +15,7 @@ use crate::store::rows::{HistoryLine, Once, Recorder};
 
 const COLUMNS: &str =
     "id, kind, asked_by, asked_at, page, pages, total, seen, found, unreadable, failures, trouble,
-     due_at, ended_at, outcome";
+     due_at, ended_at, outcome, back";
 
 // The callback is what clears `historic`; a difference that the baseline did not bring clears it too.
 const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at, historic) VALUES (?1, 3, 1, ?2, ?3)
@@ -76,6 +76,7 @@ fn sweep_of(row: &Row<'_>) -> Result<SweepRow, StoreError> {
         due_at: maybe_timestamp(row.get(12)?)?,
         ended_at: maybe_timestamp(row.get(13)?)?,
         outcome: row.get(14)?,
+        back: row.get(15)?,
     })
 }
 
@@ -119,20 +120,23 @@ pub(super) fn page(connection: &Connection, page: &SweptPage, now: Timestamp) ->
     let moved = connection
         .prepare_cached(
             "UPDATE sweep SET page = ?3, pages = ?4, total = ?5, seen = seen + ?6, unreadable = unreadable + ?7,
-                 failures = 0, trouble = NULL, due_at = ?8, ended_at = ?9, outcome = ?10
-             WHERE id = ?1 AND page = ?2 AND ended_at IS NULL",
+                 failures = 0, trouble = NULL, due_at = ?8, ended_at = ?9, outcome = ?10, back = ?11
+             WHERE id = ?1 AND page = ?2 AND back = ?12 AND ended_at IS NULL",
         )?
         .execute(params![
             page.before.id,
             page.before.page,
-            page.next.unwrap_or(page.before.page),
+            page.next.map_or(page.before.page, |(next, _)| next),
             page.pages,
             page.total.and_then(|total| i64::try_from(total).ok()),
-            i64::try_from(page.customers.len()).unwrap_or(i64::MAX),
-            i64::try_from(page.unreadable).unwrap_or(i64::MAX),
+            // Who is met again is not counted again.
+            if page.before.back { 0 } else { i64::try_from(page.customers.len()).unwrap_or(i64::MAX) },
+            if page.before.back { 0 } else { i64::try_from(page.unreadable).unwrap_or(i64::MAX) },
             due,
             due.is_none().then(|| ms(now)),
             outcome,
+            page.next.is_some_and(|(_, back)| back),
+            page.before.back,
         ])?;
     if moved == 0 {
         return Ok(false);
@@ -193,13 +197,16 @@ pub(super) fn trouble(
 ) -> Result<(), StoreError> {
     let (page, failures, due, outcome) = match trouble {
         SweepTrouble::Again(at) => (before.page, before.failures.saturating_add(1), Some(ms(*at)), None),
-        SweepTrouble::Skip => (before.page.saturating_add(1), 0, Some(ms(now)), None),
+        SweepTrouble::Skip => {
+            let next = before.page.saturating_add(1 + u32::from(before.back));
+            (next, 0, Some(ms(now)), None)
+        }
         SweepTrouble::GiveUp => (before.page, before.failures.saturating_add(1), None, Some("given_up")),
     };
     connection
         .prepare_cached(
             "UPDATE sweep SET page = ?3, failures = ?4, trouble = ?5, due_at = ?6, ended_at = ?7, outcome = ?8,
-                 unreadable = unreadable + ?9
+                 unreadable = unreadable + ?9, back = CASE WHEN ?9 THEN 0 ELSE back END
              WHERE id = ?1 AND page = ?2 AND ended_at IS NULL",
         )?
         .execute(params![
@@ -219,7 +226,9 @@ pub(super) fn trouble(
 /// After a restart a sweep goes on one page before where it was: the list may have moved meanwhile.
 pub(super) fn resume(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE sweep SET page = max(page - 1, 0), due_at = ?1 WHERE ended_at IS NULL")?
+        .prepare_cached(
+            "UPDATE sweep SET page = max(page - 1, 0), back = 0, due_at = ?1 WHERE ended_at IS NULL",
+        )?
         .execute(params![ms(now)])?;
     Ok(())
 }
