@@ -151,7 +151,7 @@ impl Ops {
             let ended = row.ended_at.is_some();
             if ended || begun.elapsed() >= WAIT {
                 let body = self.effect_view(&row).await?;
-                if row.status == EffectStatus::Refused && !replayed {
+                if row.status == EffectStatus::Refused {
                     return Err(OpsError::ActRefused(Box::new(body)));
                 }
                 return Ok(Answered { status: if ended { 200 } else { ACCEPTED }, body, replayed });

@@ -121,6 +121,14 @@ async fn what_nium_refuses_reaches_the_caller_whole() {
     assert_eq!((status, &refused["code"]), (422, &json!("refused_by_nium")), "{refused}");
     assert_eq!(refused["detail"], "Customer cannot be blocked or unblocked");
     assert_eq!(refused["errors"], json!([{ "field": "nium", "message": "Customer is not blocked" }]));
+    // The same key gives the same answer, whatever it was.
+    let url = format!("http://{}/v1/customers/{id}/block", house.admin);
+    for _ in 0..2 {
+        let request = house.http.post(&url).bearer_auth(TOKEN).header("idempotency-key", "the key");
+        let answer = request.json(&block("UNBLOCK", "CLIENT_REQUEST")).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 422);
+    }
+    assert_eq!(writes(&house, &id, "block"), (2, 0));
     house.close().await;
 }
 
