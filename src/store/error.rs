@@ -34,9 +34,36 @@ pub enum StoreError {
     InUse(String),
 }
 
+/// The table and the row of an error that does not know them yet; see [`StoreError::in_row`].
+pub(super) const UNNAMED: &str = "row";
+
+impl StoreError {
+    /// Says which row it was, if the error is about a row and nobody has said so yet.
+    pub(super) fn in_row(self, table: &'static str, row: &impl ToString) -> Self {
+        match self {
+            Self::Corrupt { table: UNNAMED, why, .. } => Self::Corrupt { table, row: row.to_string(), why },
+            named => named,
+        }
+    }
+}
+
+/// Whether a value was read that its column cannot have: the trouble of that row, while the database itself is well.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    )
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         // Messages of SQLite name tables and constraints, never values.
-        Self::Unavailable(error.to_string())
+        let why = error.to_string();
+        if is_damage(&error) {
+            Self::Corrupt { table: UNNAMED, row: UNNAMED.to_owned(), why }
+        } else {
+            Self::Unavailable(why)
+        }
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -67,6 +68,15 @@ impl Ground {
         self.data().join("reinstate.db")
     }
 
+    /// Where everything is put that the service says.
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
+    }
+
     fn spool(&self) -> PathBuf {
         self.data().join("reinstate.db.spool/callbacks.spool")
     }
@@ -86,13 +96,9 @@ impl Ground {
         if file_bytes_max.is_none() {
             command.arg("serve");
         }
-        let child = command
-            .envs(&self.env)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        command.envs(&self.env).stdin(Stdio::null()).stderr(log);
+        let child = command.kill_on_drop(true).spawn().unwrap();
         self.eventually("the service answers", async || {
             self.http.get(format!("http://{}/livez", self.admin)).send().await.is_ok()
         })
@@ -122,11 +128,7 @@ impl Ground {
     async fn eventually(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         let begun = std::time::Instant::now();
         while !is_so().await {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "it never happened: {what}; {:?}",
-                self.get("/readyz?verbose").await
-            );
+            assert!(begun.elapsed() < PATIENCE, "it never happened: {what}\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -167,6 +169,21 @@ impl Ground {
             acknowledged.is_subset(&self.on_file().await)
         })
         .await;
+    }
+
+    /// Everything in the log was folded, and everybody was looked at.
+    async fn nothing_is_due(&self, what: &str) {
+        self.eventually(&format!("nothing is due any more {what}"), async || {
+            let (_, ready) = self.get("/readyz?verbose").await;
+            (&ready["customersDue"], &ready["callbacksUnfolded"]) == (&json!(0), &json!(0))
+        })
+        .await;
+    }
+
+    fn the_database_is_whole(&self, what: &str) {
+        let database = Connection::open(self.database()).unwrap();
+        let said: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(said, "ok", "{what}");
     }
 
     /// A customer at Nium.
@@ -218,21 +235,48 @@ fn seed() -> u64 {
     seed
 }
 
-/// Tears `file` somewhere after `end`: cut off, or with the beginning of something that was being written.
-fn tear(chance: &mut StdRng, file: &Path, end: usize) -> String {
+/// Where the content of a spool ends: what follows is zero.
+fn spooled_end(spool: &[u8]) -> usize {
+    spool.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// Tears `file` somewhere in `fair`, which begins where everything acknowledged ends.
+fn tear(chance: &mut StdRng, file: &Path, fair: &RangeInclusive<usize>) -> String {
     let mut bytes = fs::read(file).unwrap();
-    let how = chance.random_range(0..3);
-    let cut = if how == 0 { chance.random_range(end..=bytes.len().max(end)) } else { end };
-    bytes.truncate(cut);
-    let mut torn = vec![0; if how == 0 { 0 } else { chance.random_range(1..20_000) }];
+    let cut = chance.random_range(fair.clone());
+    let mut torn = vec![0; chance.random_range(17..20_000)];
     chance.fill(torn.as_mut_slice());
-    if how == 2 && torn.len() > 16 {
-        // The head of a frame of this very round, as if only its body had been lost.
-        torn[8..16].copy_from_slice(bytes.get(16..24).unwrap_or(&[0; 8]));
-    }
+    let how = match chance.random_range(0..4) {
+        0 => {
+            torn.clear();
+            "nothing after it"
+        }
+        1 => "noise after it",
+        2 => {
+            // The head of a frame of this very round, as if only its body had been lost.
+            torn[8..16].copy_from_slice(bytes.get(16..24).unwrap_or(&[0; 8]));
+            "a frame without its body after it"
+        }
+        _ => {
+            torn.extend(bytes.iter().skip(cut + torn.len()));
+            "noise over what follows"
+        }
+    };
+    bytes.truncate(cut);
     bytes.extend(&torn);
     fs::write(file, &bytes).unwrap();
-    format!("cut at {cut} of {end}, then {} bytes torn", torn.len())
+    format!("torn at {cut} of {fair:?}, {how}")
+}
+
+/// Callbacks about these customers in turn; every one is answered 200. Gives their request ids.
+async fn knocks(ground: &Ground, customers: &[String], word: &str, count: usize) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for (number, customer) in customers.iter().cycle().take(count).enumerate() {
+        let id = format!("{word}-{number}");
+        assert_eq!(ground.knock(customer, &id).await, 200);
+        ids.insert(id);
+    }
+    ids
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,26 +285,39 @@ async fn a_write_that_was_torn_loses_nothing_that_was_acknowledged() {
     let mut chance = StdRng::seed_from_u64(seed);
     let ground = Ground::new(&[]).await;
     let mut service = ground.start(None).await;
-    let mut acknowledged = BTreeSet::new();
-    for number in 0..60 {
-        let id = format!("torn-{number}");
-        assert_eq!(ground.knock(&Uuid::from_u128(number).to_string(), &id).await, 200);
-        acknowledged.insert(id);
+    let mut customers = Vec::new();
+    for _ in 0..5 {
+        customers.push(ground.customer().await);
     }
+    let acknowledged = knocks(&ground, &customers, "torn", 60).await;
+    let wal = ground.data().join("reinstate.db-wal");
+    // Whoever reads keeps the checkpoint from copying what is written from now on: it can still be torn.
+    let reader = Connection::open(ground.database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM callback_log").unwrap();
+    let then = fs::read(&wal).unwrap();
+    let late = knocks(&ground, &customers, "late", 20).await;
     service.kill().await.unwrap();
     let kept = ground.folder.path().join("kept");
     copy(&ground.data(), &kept);
+    drop(reader);
+    let now = fs::read(kept.join("reinstate.db-wal")).unwrap();
+    // In a new round everything older is in the database.
+    let safe = if then[16..24] == now[16..24] { committed_end(&then) } else { 0 };
+    let fair = safe..=committed_end(&now);
+    let mut lost = 0;
     for cut in 0..number("REINSTATE_TEST_CUTS").unwrap_or(CUTS) {
         fs::remove_dir_all(ground.data()).unwrap();
         copy(&kept, &ground.data());
-        let wal = ground.data().join("reinstate.db-wal");
-        let end = committed_end(&fs::read(&wal).unwrap());
-        let how = tear(&mut chance, &wal, end);
+        let how = format!("(seed {seed}, cut {cut}: {})", tear(&mut chance, &wal, &fair));
         let mut service = ground.start(None).await;
-        ground.all_on_file(&acknowledged, &format!("(seed {seed}, cut {cut}: {how})")).await;
-        assert_eq!(ground.knock(&Uuid::from_u128(7).to_string(), "after").await, 200, "seed {seed}: {how}");
+        ground.all_on_file(&acknowledged, &how).await;
+        ground.nothing_is_due(&how).await;
+        lost += late.difference(&ground.on_file().await).count();
+        assert_eq!(ground.knock(&customers[0], "after").await, 200, "{how}");
         service.kill().await.unwrap();
+        ground.the_database_is_whole(&how);
     }
+    assert!(lost > 0, "seed {seed}: nothing was torn that mattered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,31 +326,31 @@ async fn a_spool_that_was_torn_loses_nothing_that_was_acknowledged() {
     let mut chance = StdRng::seed_from_u64(seed);
     let ground = Ground::new(&[("STORE__SPOOL_MIB", "1")]).await;
     let mut service = ground.start(None).await;
-    let customer = ground.customer().await;
+    let customer = [ground.customer().await];
     let locked = Connection::open(ground.database()).unwrap();
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut acknowledged = BTreeSet::new();
-    for number in 0..40 {
-        let id = format!("spooled-{number}");
-        assert_eq!(ground.knock(&customer, &id).await, 200);
-        acknowledged.insert(id);
-    }
+    let acknowledged = knocks(&ground, &customer, "spooled", 40).await;
+    let safe = spooled_end(&fs::read(ground.spool()).unwrap());
+    let late = knocks(&ground, &customer, "late", 20).await;
     assert_eq!(ground.ready().await, (200, "degraded".to_owned()));
     service.kill().await.unwrap();
     drop(locked);
     let kept = ground.folder.path().join("kept");
     copy(&ground.data(), &kept);
-    let spool = fs::read(ground.spool()).unwrap();
-    let end = spool.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let fair = safe..=spooled_end(&fs::read(ground.spool()).unwrap());
+    let mut lost = 0;
     for cut in 0..number("REINSTATE_TEST_CUTS").unwrap_or(CUTS) {
         fs::remove_dir_all(ground.data()).unwrap();
         copy(&kept, &ground.data());
-        let how = tear(&mut chance, &ground.spool(), end);
+        let how = format!("(seed {seed}, cut {cut}: {})", tear(&mut chance, &ground.spool(), &fair));
+        let looks = ground.looks(&customer[0]);
         let mut service = ground.start(None).await;
-        ground.all_on_file(&acknowledged, &format!("(seed {seed}, cut {cut}: {how})")).await;
+        ground.all_on_file(&acknowledged, &how).await;
+        ground.eventually(&format!("a look {how}"), async || ground.looks(&customer[0]) > looks).await;
+        lost += late.difference(&ground.on_file().await).count();
         service.kill().await.unwrap();
     }
-    assert!(ground.looks(&customer) > 0);
+    assert!(lost > 0, "seed {seed}: nothing was torn that mattered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -409,6 +466,8 @@ async fn a_damaged_row_is_one_customers_trouble() {
     }
     let before = ground.looks(&sound);
     ground.eventually("the others are served", async || ground.looks(&sound) > before).await;
+    let row = format!("the stored cases of {damaged} cannot be read");
+    ground.eventually("the log names table and row", async || ground.said().contains(&row)).await;
     let (status, problem) = ground.get(&format!("/v1/customers/{damaged}")).await;
     assert_eq!((status, &problem["code"]), (500, &json!("internal")), "{problem}");
     let (status, list) = ground.get("/v1/customers").await;

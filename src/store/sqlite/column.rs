@@ -7,7 +7,7 @@ use crate::domain::case::Case;
 use crate::domain::decision::{Next, NextWhat};
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, UNNAMED};
 
 /// A moment as it is stored: milliseconds since 1970.
 pub(super) fn ms(at: Timestamp) -> i64 {
@@ -16,11 +16,7 @@ pub(super) fn ms(at: Timestamp) -> i64 {
 
 /// [`ms`] back.
 pub(super) fn timestamp(ms: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Corrupt {
-        table: "time",
-        row: ms.to_string(),
-        why: "it is not a moment".to_owned(),
-    })
+    Timestamp::from_millisecond(ms).map_err(|_| corrupt(UNNAMED, UNNAMED, &format!("{ms} is not a moment")))
 }
 
 /// A moment that may be missing.
@@ -37,8 +33,12 @@ pub(super) fn effect_key(row: &Row<'_>, index: usize) -> Result<EffectKey, Store
 /// The case in a row of `customer, version, data, since, attempts_used, beside, …`.
 pub(super) fn case_of(row: &Row<'_>) -> Result<Case, StoreError> {
     let id = CustomerHashId::from_bytes(row.get(0)?);
+    case_columns(row, id).map_err(|error| error.in_row("cases", &id))
+}
+
+fn case_columns(row: &Row<'_>, id: CustomerHashId) -> Result<Case, StoreError> {
     let (data, beside): (String, String) = (row.get(2)?, row.get(5)?);
-    let unreadable = |error: serde_json::Error| corrupt("cases", &id.to_string(), &error.to_string());
+    let unreadable = |error: serde_json::Error| corrupt(UNNAMED, UNNAMED, &error.to_string());
     Ok(Case {
         id,
         version: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
@@ -56,7 +56,7 @@ pub(super) fn next_of(row: &Row<'_>) -> Result<Option<Next>, StoreError> {
         return Ok(None);
     };
     let what =
-        NextWhat::parse(&what).ok_or_else(|| corrupt("cases", &what, "what happens next is not known"))?;
+        NextWhat::parse(&what).ok_or_else(|| corrupt(UNNAMED, UNNAMED, "what happens next is not known"))?;
     Ok(Some(Next { what, at: timestamp(at)? }))
 }
 

@@ -25,20 +25,16 @@ pub(super) struct Held {
 
 /// What the last look saw; `None` before the first.
 pub(super) fn held(connection: &Connection, customer: CustomerHashId) -> Result<Option<Held>, StoreError> {
-    let row: Option<(i64, String)> = connection
-        .prepare_cached("SELECT looked_at, facts FROM snapshot WHERE customer = ?1")?
-        .query_row(params![customer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let row = connection
+        .prepare_cached("SELECT looked_at, CAST(facts AS BLOB) FROM snapshot WHERE customer = ?1")?
+        .query_row(params![customer.as_bytes()], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))
         .optional()?;
     let Some((looked_at, facts)) = row else { return Ok(None) };
-    match serde_json::from_str(&facts) {
-        Ok(facts) => Ok(Some(Held { facts, looked_at: timestamp(looked_at)? })),
-        Err(error) => {
-            // The next look replaces it; until then it is as if we held nothing.
-            let error = corrupt("snapshot", &customer.to_string(), &error.to_string());
-            tracing::error!(%error, "a row cannot be read");
-            Ok(None)
-        }
-    }
+    let read = serde_json::from_slice(&facts)
+        .map_err(|error| corrupt("snapshot", &customer.to_string(), &error.to_string()))
+        .and_then(|facts| Ok(Held { facts, looked_at: timestamp(looked_at)? }));
+    // The next look replaces it; until then it is as if we held nothing.
+    Ok(read.inspect_err(|error| tracing::error!(%error, "a row cannot be read")).ok())
 }
 
 /// A look that nobody asked for is about to replace what we hold.

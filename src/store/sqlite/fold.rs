@@ -2,12 +2,11 @@
 //!
 //! A crash between append and fold loses nothing: the cursor is stored in the same transaction as what was folded.
 
-use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 
 use crate::domain::id::{CustomerHashId, RequestId};
 use crate::domain::nudge::{Nudge, Template};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, is_damage};
 
 /// One row of the log.
 pub(super) const APPEND: &str =
@@ -25,10 +24,11 @@ const DELIVER: &str =
          deliveries = deliveries + NOT (?7 AND excluded.last_at IN (first_at, last_at)),
          first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
 
-// A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge.
+// A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge. A damaged
+// `handled` comes back below `wanted`, so that the nudge counts.
 const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at) VALUES (?1, 2, 1, ?2)
      ON CONFLICT (customer) DO UPDATE SET
-         wanted = wanted + 1, historic = 0, rank = min(rank, 2),
+         wanted = wanted + 1, handled = min(handled, wanted), historic = 0, rank = min(rank, 2),
          due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
 
 /// One nudge on its way into the log.
@@ -68,14 +68,24 @@ pub(super) struct Fold {
 }
 
 struct LogRow {
-    id: i64,
     at: i64,
-    customer: Option<Value>,
+    customer: Option<[u8; 16]>,
     looks: bool,
+    /// What is kept as evidence; the customer is looked at whether it can be read or not.
+    evidence: rusqlite::Result<Evidence>,
+    again: bool,
+}
+
+struct Evidence {
     source: String,
     request_id: Option<String>,
     template: Option<String>,
-    again: bool,
+}
+
+/// The statements of one bite.
+struct Pens<'a> {
+    deliver: CachedStatement<'a>,
+    nudge: CachedStatement<'a>,
 }
 
 impl Fold {
@@ -100,27 +110,25 @@ impl Fold {
         rows_max: usize,
     ) -> Result<Folded, StoreError> {
         let rows = self.read(connection, rows_max)?;
-        let Some(last) = rows.last().map(|row| row.id) else {
+        let read = rows.len();
+        let Some(last) = rows.last().map(|(id, _)| *id) else {
             return Ok(Folded { rows: 0, made_due: false });
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut made_due = false;
         {
-            let mut deliver = transaction.prepare_cached(DELIVER)?;
-            let mut nudge = transaction.prepare_cached(NUDGE)?;
-            for row in &rows {
-                deliver.execute(params![
-                    row.id,
-                    row.customer,
-                    row.request_id,
-                    row.source,
-                    row.template,
-                    row.at,
-                    row.again
-                ])?;
-                if row.looks && row.customer.is_some() {
-                    nudge.execute(params![row.customer, row.at])?;
-                    made_due = true;
+            let mut pens = Pens {
+                deliver: transaction.prepare_cached(DELIVER)?,
+                nudge: transaction.prepare_cached(NUDGE)?,
+            };
+            for (id, row) in rows {
+                match row.and_then(|row| pens.fold(id, row)) {
+                    Ok(due) => made_due |= due,
+                    // It stays in the log; everybody after it must not wait for it.
+                    Err(error) if is_of_one_row(&error) => {
+                        tracing::error!(table = "callback_log", id, %error, "a row cannot be folded and is passed over");
+                    }
+                    Err(error) => return Err(error.into()),
                 }
             }
             transaction
@@ -129,24 +137,53 @@ impl Fold {
         }
         transaction.commit()?;
         self.cursor = last;
-        Ok(Folded { rows: rows.len(), made_due })
+        Ok(Folded { rows: read, made_due })
     }
 
-    fn read(&self, connection: &Connection, rows_max: usize) -> Result<Vec<LogRow>, StoreError> {
+    fn read(
+        &self,
+        connection: &Connection,
+        rows_max: usize,
+    ) -> Result<Vec<(i64, rusqlite::Result<LogRow>)>, StoreError> {
         let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
         let mut read = connection.prepare_cached(READ)?;
-        let rows = read.query_map(params![self.cursor, limit], |row| {
-            Ok(LogRow {
-                id: row.get(0)?,
-                at: row.get(1)?,
-                customer: row.get(2)?,
-                looks: row.get(3)?,
-                source: row.get(4)?,
-                request_id: row.get(5)?,
-                template: row.get(6)?,
-                again: row.get(7)?,
-            })
-        })?;
+        let rows = read.query_map(params![self.cursor, limit], |row| Ok((row.get(0)?, log_row(row))))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    let evidence = || Ok(Evidence { source: row.get(4)?, request_id: row.get(5)?, template: row.get(6)? });
+    Ok(LogRow {
+        at: row.get(1)?,
+        customer: row.get(2)?,
+        looks: row.get(3)?,
+        evidence: evidence(),
+        again: row.get(7)?,
+    })
+}
+
+impl Pens<'_> {
+    /// True: a customer may have become due.
+    fn fold(&mut self, id: i64, row: LogRow) -> rusqlite::Result<bool> {
+        let LogRow { at, customer, looks, evidence, again } = row;
+        match evidence {
+            Ok(Evidence { source, request_id, template }) => {
+                self.deliver.execute(params![id, customer, request_id, source, template, at, again])?;
+            }
+            Err(error) => {
+                tracing::error!(table = "callback_log", id, %error, "a callback cannot be read; its customer is looked at");
+            }
+        }
+        if looks && customer.is_some() {
+            self.nudge.execute(params![customer, at])?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// Whether the next row may well be folded.
+fn is_of_one_row(error: &rusqlite::Error) -> bool {
+    is_damage(error) || error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }

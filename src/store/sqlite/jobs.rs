@@ -69,7 +69,7 @@ fn parked(
         return Ok(Vec::new());
     }
     let mut read = connection.prepare_cached(
-        "SELECT customer, data, since FROM cases
+        "SELECT customer, CAST(data AS BLOB), since FROM cases
          WHERE state = 'needs_officer' AND customer > ?1 AND (?2 IS NULL OR customer = ?2) ORDER BY customer LIMIT ?3",
     )?;
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
@@ -77,8 +77,8 @@ fn parked(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let customer = CustomerHashId::from_bytes(row.get(0)?);
-        let data: String = row.get(1)?;
-        let reason = match serde_json::from_str(&data) {
+        let data: Vec<u8> = row.get(1)?;
+        let reason = match serde_json::from_slice(&data) {
             Ok(CaseState::NeedsOfficer { why, .. }) => Some(why.as_str().to_owned()),
             Ok(_) => None,
             Err(_) => Some("unreadable_row".to_owned()),

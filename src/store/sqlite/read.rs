@@ -1,12 +1,12 @@
 //! What is read for people and metrics. Read transactions are short and bounded: a checkpoint cannot pass them.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 use super::column::{case_of, corrupt, effect_key, maybe_timestamp, ms, next_of, timestamp};
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, UNNAMED};
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 
 const CASE_ROW: &str =
@@ -36,14 +36,23 @@ pub(super) fn case_rows(
     let sql = format!("{CASE_ROW} WHERE {wanted} AND c.customer > ?2 ORDER BY c.customer");
     let mut read = connection.prepare_cached(&sql)?;
     let mut rows = read.query(params![state, after])?;
+    readable(&mut rows, most, case_row_of)
+}
+
+/// The first `most` rows that can be read. Rows come as they are asked for; a limit in the query would count those that
+/// are left out.
+fn readable<T>(
+    rows: &mut Rows<'_>,
+    most: usize,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
     let mut found = Vec::new();
-    // Rows come as they are asked for; a limit in the query would count those that are left out.
     while found.len() < most
         && let Some(row) = rows.next()?
     {
-        match case_row_of(row) {
-            Ok(case) => found.push(case),
-            // The others are still worth showing; who asks for this one hears that it cannot be read.
+        match read(row) {
+            Ok(value) => found.push(value),
+            // The others are still worth showing; who asks for this one alone hears that it cannot be read.
             Err(error @ StoreError::Corrupt { .. }) => tracing::error!(%error, "a row is left out of a list"),
             Err(error) => return Err(error),
         }
@@ -53,16 +62,17 @@ pub(super) fn case_rows(
 
 fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
     let case = case_of(row)?;
-    let snapshot = match row.get::<_, Option<i64>>(8)? {
-        Some(looked_at) => {
-            let facts: String = row.get(9)?;
-            let facts = serde_json::from_str(&facts)
-                .map_err(|error| corrupt("snapshot", &case.id.to_string(), &error.to_string()))?;
-            Some(KeptSnapshot { looked_at: timestamp(looked_at)?, facts, sealed: row.get(10)? })
-        }
-        None => None,
-    };
-    Ok(CaseRow { next: next_of(row)?, case, snapshot })
+    let snapshot = snapshot_of(row).map_err(|error| error.in_row("snapshot", &case.id))?;
+    let next = next_of(row).map_err(|error| error.in_row("cases", &case.id))?;
+    Ok(CaseRow { next, case, snapshot })
+}
+
+fn snapshot_of(row: &Row<'_>) -> Result<Option<KeptSnapshot>, StoreError> {
+    let Some(looked_at) = row.get::<_, Option<i64>>(8)? else { return Ok(None) };
+    let facts: String = row.get(9)?;
+    let facts =
+        serde_json::from_str(&facts).map_err(|error| corrupt(UNNAMED, UNNAMED, &error.to_string()))?;
+    Ok(Some(KeptSnapshot { looked_at: timestamp(looked_at)?, facts, sealed: row.get(10)? }))
 }
 
 /// Everything that happened to one customer, newest last, at most the newest `most` lines.
@@ -113,29 +123,31 @@ pub(super) fn callbacks(
     before: Option<i64>,
     most: usize,
 ) -> Result<Vec<CallbackRow>, StoreError> {
-    let limit = i64::try_from(most).unwrap_or(i64::MAX);
     let wanted = if customer.is_some() { "customer = ?1" } else { "?1 IS NULL" };
     let sql = format!(
         "SELECT id, customer, request_id, source, template, first_at, last_at, deliveries FROM callback
-         WHERE {wanted} AND id < ?2 ORDER BY id DESC LIMIT ?3"
+         WHERE {wanted} AND id < ?2 ORDER BY id DESC"
     );
     let mut read = connection.prepare_cached(&sql)?;
     let id = customer.as_ref().map(CustomerHashId::as_bytes);
-    let mut rows = read.query(params![id, before.unwrap_or(i64::MAX), limit])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(CallbackRow {
-            id: row.get(0)?,
-            customer_hash_id: row.get::<_, Option<[u8; 16]>>(1)?.map(CustomerHashId::from_bytes),
-            request_id: row.get(2)?,
-            source: row.get(3)?,
-            template: row.get(4)?,
-            received_at: timestamp(row.get(5)?)?,
-            last_received_at: timestamp(row.get(6)?)?,
-            deliveries: row.get(7)?,
-        });
-    }
-    Ok(found)
+    let mut rows = read.query(params![id, before.unwrap_or(i64::MAX)])?;
+    readable(&mut rows, most, |row| {
+        let id = row.get(0)?;
+        callback_of(row, id).map_err(|error| error.in_row("callback", &id))
+    })
+}
+
+fn callback_of(row: &Row<'_>, id: i64) -> Result<CallbackRow, StoreError> {
+    Ok(CallbackRow {
+        id,
+        customer_hash_id: row.get::<_, Option<[u8; 16]>>(1)?.map(CustomerHashId::from_bytes),
+        request_id: row.get(2)?,
+        source: row.get(3)?,
+        template: row.get(4)?,
+        received_at: timestamp(row.get(5)?)?,
+        last_received_at: timestamp(row.get(6)?)?,
+        deliveries: row.get(7)?,
+    })
 }
 
 /// One effect.

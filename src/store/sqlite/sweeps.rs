@@ -20,7 +20,7 @@ const COLUMNS: &str =
 // The callback is what clears `historic`; a difference that the baseline did not bring clears it too.
 const NUDGE: &str = "INSERT INTO head (customer, rank, wanted, due_at, historic) VALUES (?1, 3, 1, ?2, ?3)
      ON CONFLICT (customer) DO UPDATE SET
-         wanted = wanted + 1, historic = historic AND ?3,
+         wanted = wanted + 1, handled = min(handled, wanted), historic = historic AND ?3,
          due_at = CASE WHEN lease_until IS NOT NULL OR failures > 0 THEN due_at ELSE min(coalesce(due_at, ?2), ?2) END";
 
 /// The sweep that runs.

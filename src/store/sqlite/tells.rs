@@ -1,9 +1,10 @@
 //! The `webhook` lane: notifications with leases of their own, in order per customer. They never move or block a case.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::column::{effect_key, ms};
+use super::work::SET_ASIDE;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::{Finished, HistoryLine, TellLease, TellOutcome};
@@ -23,20 +24,24 @@ pub(super) fn claim(
     most: usize,
 ) -> Result<Vec<TellLease>, StoreError> {
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut claimed = Vec::new();
+    let (mut claimed, mut damaged) = (Vec::new(), Vec::new());
     let mut due = connection.prepare_cached(DUE)?;
     let mut rows = due.query(params![ms(now), limit])?;
     while let Some(row) = rows.next()? {
-        claimed.push(TellLease {
-            seq: row.get(0)?,
-            epoch: row.get::<_, i64>(1)? + 1,
-            key: effect_key(row, 2)?,
-            customer: CustomerHashId::from_bytes(row.get(3)?),
-            event: row.get(4)?,
-            body: row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default(),
-            attempts: row.get(6)?,
-            forgiven: row.get(7)?,
-        });
+        let seq: i64 = row.get(0)?;
+        match tell_of(row).map_err(|error| error.in_row("effect", &seq)) {
+            Ok(tell) => claimed.push(tell),
+            Err(error @ StoreError::Corrupt { .. }) => damaged.push((seq, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    for (seq, error) in damaged {
+        // It stays open, and with it whatever its customer is to be told later; nobody else waits.
+        tracing::error!(seq, %error, "a notification cannot be read; it is left alone for a while");
+        let again_at = now.saturating_add(SET_ASIDE).unwrap_or(Timestamp::MAX);
+        connection
+            .prepare_cached("UPDATE effect SET lease_until = NULL, due_at = ?2 WHERE seq = ?1")?
+            .execute(params![seq, ms(again_at)])?;
     }
     for tell in &claimed {
         connection
@@ -44,6 +49,19 @@ pub(super) fn claim(
             .execute(params![tell.seq, tell.epoch, ms(until)])?;
     }
     Ok(claimed)
+}
+
+fn tell_of(row: &Row<'_>) -> Result<TellLease, StoreError> {
+    Ok(TellLease {
+        seq: row.get(0)?,
+        epoch: row.get::<_, i64>(1)? + 1,
+        key: effect_key(row, 2)?,
+        customer: CustomerHashId::from_bytes(row.get(3)?),
+        event: row.get(4)?,
+        body: row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default(),
+        attempts: row.get(6)?,
+        forgiven: row.get(7)?,
+    })
 }
 
 /// Law: the outcome of an attempt is written only by whoever still holds the notification.

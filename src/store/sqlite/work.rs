@@ -36,8 +36,8 @@ const RANK_SWEPT: i64 = 3;
 /// Every so many claims begin with the rank (place in [`RANKS`]), so that each has a share.
 const SHARES: [(u64, usize); 3] = [(16, 3), (8, 2), (4, 1)];
 
-/// How long a customer whose row cannot be read is left alone.
-const SET_ASIDE: SignedDuration = SignedDuration::from_mins(15);
+/// How long a customer or notification whose row cannot be read is left alone.
+pub(super) const SET_ASIDE: SignedDuration = SignedDuration::from_mins(15);
 
 struct HeadRow {
     customer: CustomerHashId,
@@ -83,20 +83,36 @@ pub(super) fn claim(
         if left == 0 {
             continue;
         }
-        let heads: Vec<HeadRow> = connection
-            .prepare_cached(DUE)?
-            .query_map(params![rank, ms(now), i64::try_from(left).unwrap_or(i64::MAX)], head_of)?
-            .collect::<Result<_, _>>()?;
-        for head in heads {
-            match hold(connection, &head, until) {
+        for (customer, head) in due_heads(connection, rank, left, now)? {
+            match head.and_then(|head| hold(connection, &head, until)) {
                 Ok(held) => claimed.push(held),
                 // One row that cannot be believed must not keep everybody else waiting.
-                Err(error @ StoreError::Corrupt { .. }) => set_aside(connection, &head, now, &error)?,
+                Err(error @ StoreError::Corrupt { .. }) => set_aside(connection, &customer, now, &error)?,
                 Err(error) => return Err(error),
             }
         }
     }
     Ok(claimed)
+}
+
+/// The due rows of a rank, each with its key as it stands there: one that cannot be read still has to be set aside.
+type Head = (Vec<u8>, Result<HeadRow, StoreError>);
+
+fn due_heads(
+    connection: &Connection,
+    rank: i64,
+    most: usize,
+    now: Timestamp,
+) -> Result<Vec<Head>, StoreError> {
+    let mut due = connection.prepare_cached(DUE)?;
+    let mut rows = due.query(params![rank, ms(now), i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: Vec<u8> = row.get(0)?;
+        let head = head_of(row).map_err(|error| StoreError::from(error).in_row("head", &hex::encode(&key)));
+        heads.push((key, head));
+    }
+    Ok(heads)
 }
 
 fn head_of(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
@@ -124,24 +140,25 @@ fn hold(connection: &Connection, head: &HeadRow, until: Timestamp) -> Result<Cla
         trouble: head.trouble,
         historic: head.historic,
         swept: head.rank == RANK_SWEPT,
-        open: open_effect(connection, head.customer)?,
+        open: open_effect(connection, head.customer)
+            .map_err(|error| error.in_row("effect", &head.customer))?,
     })
 }
 
 /// Leaves a customer whose row cannot be read alone for a while; the log names the row.
 fn set_aside(
     connection: &Connection,
-    head: &HeadRow,
+    customer: &[u8],
     now: Timestamp,
     error: &StoreError,
 ) -> Result<(), StoreError> {
-    tracing::error!(customer = %head.customer, %error, "a row cannot be read; the customer is left alone for a while");
+    tracing::error!(%error, "a row cannot be read; the customer is left alone for a while");
     let again_at = now.saturating_add(SET_ASIDE).unwrap_or(Timestamp::MAX);
     connection
         .prepare_cached(
-            "UPDATE head SET lease_until = NULL, due_at = ?2, failures = failures + 1 WHERE customer = ?1",
+            "UPDATE head SET lease_until = NULL, due_at = ?2, failures = 1, unreadable = 0 WHERE customer = ?1",
         )?
-        .execute(params![head.customer.as_bytes(), ms(again_at)])?;
+        .execute(params![customer, ms(again_at)])?;
     Ok(())
 }
 
@@ -153,7 +170,8 @@ pub(super) fn case(
     let mut read = connection.prepare_cached(CASE)?;
     let mut rows = read.query(params![customer.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some((case_of(row)?, next_of(row)?)))
+    let next = next_of(row).map_err(|error| error.in_row("cases", &customer))?;
+    Ok(Some((case_of(row)?, next)))
 }
 
 fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Option<OpenEffect>, StoreError> {
