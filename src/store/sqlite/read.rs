@@ -64,7 +64,7 @@ fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
     let case = case_of(row)?;
     let snapshot = snapshot_of(row).map_err(|error| error.in_row("snapshot", &case.id))?;
     let next = next_of(row).map_err(|error| error.in_row("cases", &case.id))?;
-    Ok(CaseRow { next, case, snapshot })
+    Ok(CaseRow { case, next, snapshot })
 }
 
 fn snapshot_of(row: &Row<'_>) -> Result<Option<KeptSnapshot>, StoreError> {
