@@ -45,8 +45,8 @@ fn the_tests_of_the_table_exist() {
     for name in table.flat_map(|line| line.split('`').skip(1).step_by(2)) {
         let Some((module, test)) = name.split_once("::") else { continue };
         let path = format!("{}/tests/it/{module}.rs", env!("CARGO_MANIFEST_DIR"));
-        let Ok(text) = std::fs::read_to_string(path) else { continue };
-        assert!(text.contains(&format!("fn {test}(")), "{name}");
+        let Ok(source) = std::fs::read_to_string(path) else { continue };
+        assert!(source.contains(&format!("fn {test}(")), "{name}");
         named += 1;
     }
     assert!(named >= 10, "{named}");
