@@ -92,6 +92,23 @@ async fn a_full_spool_says_so_and_keeps_what_it_has() {
     assert_eq!(u64::try_from(everything(&open(folder.path())).await.len()).unwrap(), kept);
 }
 
+#[tokio::test]
+async fn what_was_drained_takes_no_room_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let mut fills = Vec::new();
+    for _ in 0..3 {
+        let mut kept = 0;
+        while spool.append(&nudge(7), at(7)).await.is_ok() {
+            kept += 1;
+        }
+        fills.push(kept);
+        let read = spool.read(0, usize::MAX).await.unwrap();
+        assert!(spool.clear(read.next).await.unwrap());
+    }
+    assert!(fills[0] > 0 && fills.iter().all(|kept| *kept == fills[0]), "{fills:?}");
+}
+
 #[test]
 fn two_processes_do_not_share_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -74,7 +74,14 @@ async fn damaged(what: &str, statement: &str, shown: u16) {
     // Everybody is due, the damaged one first.
     house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": bad })).await;
     house.nium_says(&good, json!({ "complianceStatus": "REJECT" })).await;
-    println!("{what}: everybody else");
+    // Before any time passes, in which a sweep would find what callbacks had said.
+    house
+        .eventually(&format!("{what}: callbacks are folded"), async || {
+            let (_, ready) = house.get("/readyz?verbose").await;
+            ready["callbacksUnfolded"] == 0
+                && names(&house.get(&format!("/v1/callbacks?customerHashId={good}")).await.1, &good)
+        })
+        .await;
     house.until(&good, "awaiting_correction").await;
     assert_eq!(house.correct(&good, json!({ "firstName": "Bo Maria" })).await.0, 202, "{what}");
     house.until(&good, "reinstated").await;

@@ -421,13 +421,25 @@ async fn with_database_and_spool_full_the_answer_is_503_and_nothing_acknowledged
 async fn a_place_that_cannot_be_written_is_refused_with_a_sentence() {
     let ground = Ground::new(&[]).await;
     let file = ground.folder.path().join("a-file");
-    fs::write(&file, "no folder").unwrap();
+    fs::write(
+        &file,
+        "no folder and no database, but long enough to be taken for the head of one\n".repeat(9),
+    )
+    .unwrap();
     let below = format!("sqlite:{}/reinstate.db", file.display());
     let spool = format!("{}/spool", file.display());
+    let other = format!("sqlite:{}", file.display());
+    let folder = format!("sqlite:{}", ground.folder.path().display());
+    let occupied = ground.folder.path().join("occupied");
+    fs::create_dir_all(occupied.join("callbacks.spool")).unwrap();
+    let occupied = occupied.display().to_string();
     for (settings, named) in [
         ([("STORE__URL", below.as_str())], file.display().to_string()),
         ([("STORE__URL", "sqlite:/proc/reinstate/reinstate.db")], "/proc/reinstate".to_owned()),
         ([("STORE__SPOOL_DIR", spool.as_str())], spool.clone()),
+        ([("STORE__URL", other.as_str())], "file is not a database".to_owned()),
+        ([("STORE__URL", folder.as_str())], "unable to open".to_owned()),
+        ([("STORE__SPOOL_DIR", occupied.as_str())], occupied.clone()),
     ] {
         let refused = ground.refused(&settings).await;
         let said = String::from_utf8(refused.stderr).unwrap();

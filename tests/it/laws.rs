@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use reinstate::clock::{Clock, ManualClock};
 use reinstate::domain::case::{Case, CaseState, Rfi};
+use reinstate::domain::decision::OfficerWord;
+use reinstate::domain::effect::{EffectKey, Event};
 use reinstate::domain::id::{CustomerHashId, RequestId};
 use reinstate::domain::nudge::{Nudge, Source};
-use reinstate::store::rows::{Commit, Finished, Lease, LookTrouble, Seats};
+use reinstate::store::rows::watch::{JobFilter, JobStatus};
+use reinstate::store::rows::{Commit, Finished, Lease, LookTrouble, NewTell, Seats, TellOutcome};
 use reinstate::store::wake::Wake;
 use reinstate::store::{Place, Store, Use};
 use rusqlite::Connection;
@@ -22,20 +26,22 @@ fn seats(all: usize) -> Seats {
 struct Ground {
     store: Store,
     clock: ManualClock,
+    wake: Wake,
     folder: tempfile::TempDir,
 }
 
-fn open(folder: &Path, clock: &ManualClock) -> Store {
+fn open(folder: &Path, clock: &ManualClock, wake: &Wake) -> Store {
     let place = Place::Sqlite(folder.join("laws.db"));
-    Store::open(&place, Use::Serve, Clock::Manual(clock.clone()), Wake::default()).unwrap()
+    Store::open(&place, Use::Serve, Clock::Manual(clock.clone()), wake.clone()).unwrap()
 }
 
 impl Ground {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(Timestamp::from_second(1_780_000_000).unwrap());
-        let store = open(folder.path(), &clock);
-        Self { store, clock, folder }
+        let wake = Wake::default();
+        let store = open(folder.path(), &clock, &wake);
+        Self { store, clock, wake, folder }
     }
 
     fn pass(&self, span: Duration) {
@@ -58,6 +64,13 @@ impl Ground {
 
     async fn claim(&self) -> Option<Lease> {
         self.store.claim(LEASE, seats(1)).await.unwrap().pop().map(|claimed| claimed.lease)
+    }
+
+    /// Whether the bell rang; afterwards it is silent.
+    async fn rang(&self, what: &str) {
+        let rung = tokio::time::timeout(Duration::from_secs(20), self.wake.rung()).await;
+        assert!(rung.is_ok(), "{what} rings nobody");
+        while self.wake.rung().now_or_never().is_some() {}
     }
 
     fn sql(&self, statement: &str) -> rusqlite::Result<usize> {
@@ -111,6 +124,39 @@ async fn many_nudges_are_one_look_and_one_more_for_those_that_came_during_it() {
         Finished::Done
     );
     assert!(ground.claim().await.is_none(), "and then no more");
+}
+
+#[tokio::test]
+async fn whatever_makes_work_rings() {
+    let ground = Ground::new();
+    ground.nudge(id(1), None).await;
+    ground.rang("a callback").await;
+    let lease = ground.claim().await.unwrap();
+    let trouble = LookTrouble { failures: 1, unreadable: 1 };
+    let later = Some(ground.clock.now() + Duration::from_hours(1));
+    let tell = NewTell { key: EffectKey::new(id(1), 1, "t0"), event: Event::ALL[0], body: b"{}".to_vec() };
+    let failed = Commit {
+        trouble,
+        due_at: later,
+        tells: vec![tell],
+        looked: false,
+        ..looked(&lease, 1, ground.clock.now())
+    };
+    assert_eq!(ground.store.commit(&lease, failed).await.unwrap(), Finished::Done);
+    ground.rang("something to tell").await;
+    let tell = ground.store.claim_tells(LEASE, 1).await.unwrap().pop().unwrap();
+    let refused = TellOutcome::Later(ground.clock.now(), "refused".to_owned());
+    assert_eq!(ground.store.finish_tell(&tell, refused).await.unwrap(), Finished::Done);
+    ground.rang("something to tell again").await;
+    let failing = JobFilter { status: Some(JobStatus::Failing), ..JobFilter::default() };
+    let jobs = ground.store.count_jobs(failing.clone()).await.unwrap();
+    assert!(jobs > 0);
+    let _ = ground.store.retry_jobs(failing, jobs, "ops", None).await.unwrap();
+    ground.rang("a retry").await;
+    let _ = ground.store.word(id(1), OfficerWord::Retry, "ops", None).await.unwrap();
+    ground.rang("an officer").await;
+    let _ = ground.store.ask_sweep("ops", None).await.unwrap();
+    ground.rang("a sweep").await;
 }
 
 #[tokio::test]
@@ -191,9 +237,9 @@ async fn what_was_not_folded_is_folded_after_the_next_start() {
     ground.sql("DELETE FROM head").unwrap();
     ground.sql("DELETE FROM callback").unwrap();
     ground.sql("UPDATE cursor SET position = 0").unwrap();
-    let Ground { store, clock, folder } = ground;
+    let Ground { store, clock, wake, folder } = ground;
     drop(store);
-    let again = Ground { store: open(folder.path(), &clock), clock, folder };
+    let again = Ground { store: open(folder.path(), &clock, &wake), clock, wake, folder };
     again.folded().await;
     assert_eq!(again.claim().await.unwrap().customer, id(1));
 }

@@ -4,12 +4,15 @@
 //! | Bug | Held by |
 //! | --- | --- |
 //! | 1 a requeue kept the spent retry count | `jobs::a_webhook_that_was_given_up_is_retried_with_a_fresh_budget_and_the_same_id` |
+//! | 5 finished work counted against the room for new work | `spool::tests`: `what_was_drained_takes_no_room_any_more`; attempts have a budget, as under 1 |
 //! | 8 a batch half applied | `laws::one_write_that_fails_does_not_take_its_neighbours_with_it` |
-//! | 12 no time limit on a request's head | `listener::half_a_first_head_is_cut_off`, `…_a_later_head_…`, and below on both listeners |
+//! | 9 wake-ups on enqueue but not on retry | `laws::whatever_makes_work_rings`; without any, `journeys::the_poll_alone_suffices` |
+//! | 10 an API that is open until it has a token | `serve::without_a_token_in_the_configuration_the_api_is_closed_not_open`, and below |
+//! | 12 no time limit on a request's head | `listener::half_a_first_head_is_cut_off`, `listener::half_a_later_head_is_cut_off`, and below on both listeners |
 //! | 13 an address list satisfied by any spelling | `worker::guard`: `private_loopback_and_metadata_addresses_are_not_public_in_any_spelling` |
 //! | 14, 19 a revoked secret kept working | `serve::tokens_are_made_listed_and_revoked_beside_a_running_service` |
 //! | 20 somebody else's data | `api::roles_hold` |
-//! | 22 one row that cannot be read wedges a batch | `disk::a_damaged_row_is_one_customers_trouble` |
+//! | 22 one row that cannot be read wedges a batch | `damage::a_damaged_row_holds_up_nobody_else`, `disk::a_damaged_row_is_one_customers_trouble` |
 //! | 23 the vendor's error body in our texts | `nium::tests`, `api::nothing_personal_lies_open_in_the_database_or_in_events` |
 //! | 24 a signature over JSON written anew | `callback::a_signature_covers_the_target_and_the_body` |
 //!
@@ -32,6 +35,21 @@ async fn write(house: &House, path: &str, key: &str, body: &Value) -> (u16, Valu
     let request = house.http.post(url).bearer_auth(TOKEN).header("idempotency-key", key);
     let answer = request.json(body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// What the table above says must be there.
+#[test]
+fn the_tests_of_the_table_exist() {
+    let table = include_str!("peers.rs").lines().filter(|line| line.starts_with("//! |"));
+    let mut named = 0;
+    for name in table.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+        let Some((module, test)) = name.split_once("::") else { continue };
+        let path = format!("{}/tests/it/{module}.rs", env!("CARGO_MANIFEST_DIR"));
+        let Ok(source) = std::fs::read_to_string(path) else { continue };
+        assert!(source.contains(&format!("fn {test}(")), "{name}");
+        named += 1;
+    }
+    assert!(named >= 10, "{named}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +110,7 @@ async fn bug_7_the_same_callback_twenty_times_at_once_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_10_without_a_token_in_the_configuration_the_api_is_closed_not_open() {
+async fn bug_10_a_token_that_is_none_of_ours_opens_nothing() {
     let house = House::start().await;
     for token in ["", "null", "undefined", "Bearer", TOKEN.trim_end_matches('s')] {
         for path in ["/v1/customers", "/v1/jobs", "/v1/sweeps", "/v1/callbacks"] {

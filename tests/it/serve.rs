@@ -30,6 +30,11 @@ struct Running {
 
 /// A service with nothing behind it: Nium and the backend are addresses where nobody listens.
 async fn serve(extra: &[(&str, &str)]) -> Running {
+    serve_without(None, extra).await
+}
+
+/// The same, with one of the usual settings left out.
+async fn serve_without(left_out: Option<&str>, extra: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (_, nobody) = listener();
     let [public, admin] = [lasting_address(), lasting_address()];
@@ -38,6 +43,9 @@ async fn serve(extra: &[(&str, &str)]) -> Running {
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
     env.insert("REINSTATE__ADMIN__LISTEN".to_owned(), admin.to_string());
     env.extend(extra.iter().map(|(key, value)| (format!("REINSTATE__{key}"), (*value).to_owned())));
+    if let Some(key) = left_out {
+        assert!(env.remove(&format!("REINSTATE__{key}")).is_some(), "{key}");
+    }
     let env: Vec<(String, String)> = env.into_iter().collect();
     let child = reinstate(folder.path(), &["serve"]).envs(env.clone()).stderr(Stdio::null()).spawn().unwrap();
     let running = Running { folder, child, public: public.to_string(), admin: admin.to_string(), env };
@@ -149,6 +157,20 @@ async fn one_process_owns_the_database() {
     let (code, text) = output(second).await;
     assert_eq!(code, 1);
     assert!(text.contains("in use"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_in_the_configuration_the_api_is_closed_not_open() {
+    let running = serve_without(Some("ADMIN__BOOTSTRAP_TOKEN"), &[]).await;
+    let http = client();
+    for path in ["/v1/customers", "/v1/jobs", "/v1/sweeps", "/v1/callbacks"] {
+        let url = format!("http://{}{path}", running.admin);
+        assert_eq!(http.get(&url).send().await.unwrap().status(), 401, "{path}");
+        for token in ["", "null", "undefined", TOKEN] {
+            let status = http.get(&url).bearer_auth(token).send().await.unwrap().status();
+            assert_eq!(status, 401, "{path} with {token:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
