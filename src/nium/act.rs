@@ -72,7 +72,7 @@ impl Nium {
             .body(body.to_string());
         let (answer, outcome) = match write(request).await {
             // The status line decides, whatever the body says (contract section 2.1).
-            Written::Ok(_) => (ActAnswer::Done, "ok"),
+            Written::Ok(said) => (ActAnswer::Done(said.unwrap_or_default()), "ok"),
             Written::Refused(refusal) => (ActAnswer::Refused(refusal), "refused"),
             Written::NoSuchCustomer => (ActAnswer::NoSuchCustomer, "not_found"),
             Written::NotTaken(trouble) => {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::domain::status::Standing;
 
 /// Why a client of Nium's API cannot be made.
@@ -104,8 +106,8 @@ pub enum SubmitAnswer {
 /// What became of one write other than a submission.
 #[derive(Debug)]
 pub enum ActAnswer {
-    /// 200.
-    Done,
+    /// 200, with what Nium said; null where that cannot be read.
+    Done(Value),
     /// 400 and its like: nothing changed at Nium; what it said.
     Refused(Refusal),
     /// 404.

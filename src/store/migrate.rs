@@ -9,6 +9,10 @@ const SQLITE: &[&str] = &[
     include_str!("migrations/0001_main_job.sqlite.sql"),
     include_str!("migrations/0002_never_lose.sqlite.sql"),
     include_str!("migrations/0003_life_cycle.sqlite.sql"),
+    include_str!("migrations/0004_onboarding.sqlite.sql"),
+    include_str!("migrations/0005_rfi.sqlite.sql"),
+    include_str!("migrations/0006_search.sqlite.sql"),
+    include_str!("migrations/0007_officer.sqlite.sql"),
 ];
 
 /// Brings an SQLite database to the schema of this release; each step is one transaction with its number.

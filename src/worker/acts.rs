@@ -129,7 +129,7 @@ impl Worker {
         let answer = self.nium.act(act, customer, &seen.tags(), request_id, permit).await;
         let effect = &open.key;
         match answer {
-            ActAnswer::Done => {
+            ActAnswer::Done(_) => {
                 self.lane.well();
                 tracing::info!(%customer, %effect, kind = act.kind().as_str(), "Nium took an act");
                 let change = mark(open, EffectStatus::Sending, Some(ActStage::Taken), Some("taken"));

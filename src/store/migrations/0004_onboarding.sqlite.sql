@@ -1,0 +1,1 @@
+-- Onboarding: where a customer goes on with the vendor who checks them.

@@ -1,0 +1,1 @@
+-- Requests for information: what Nium asks of a customer.

@@ -1,0 +1,1 @@
+-- The officer's notes, and what waits for a second person.
