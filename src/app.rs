@@ -324,6 +324,7 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
             grace: config.sweep.grace,
         },
         addresses_when_completed: config.nium.addresses_when_completed,
+        redirect_lives: config.nium.redirect_lives,
     }
 }
 

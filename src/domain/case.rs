@@ -162,6 +162,21 @@ impl CaseState {
         "needs_officer",
     ];
 
+    /// Whether Nium, or a vendor for it, is checking: an address to go on at is of use.
+    #[must_use]
+    pub fn is_with_nium(&self) -> bool {
+        match self {
+            Self::Watching { .. } | Self::UnderReview { .. } => true,
+            Self::Rejected { .. }
+            | Self::AwaitingCorrection { .. }
+            | Self::Submitting { .. }
+            | Self::Reinstated
+            | Self::Approved
+            | Self::FinallyRejected { .. }
+            | Self::NeedsOfficer { .. } => false,
+        }
+    }
+
     /// Whether an approval from here is a reinstatement.
     #[must_use]
     pub fn after_rejection(&self) -> bool {

@@ -25,6 +25,36 @@ pub fn judge(act: &Act, seen: &Snapshot, sent: bool, widened: bool) -> Verdict {
         Act::Block { action, .. } => block(*action, seen, sent),
         Act::Tags { changes } => tags(changes, seen),
         Act::Update { fields } => update(fields, seen, widened),
+        // Nobody is there to be looked at; the worker looks for a double instead.
+        Act::Onboard { .. } => Verdict::Send,
+        Act::Regenerate => regenerate(seen),
+    }
+}
+
+/// A new address helps whoever is in the middle of a vendor's check, or too late for it (contract sections 11.3, 11.4).
+/// Asked for twice, the second one counts: nothing is harmed.
+fn regenerate(seen: &Snapshot) -> Verdict {
+    let compliance = seen.facts.compliance.as_ref();
+    match compliance {
+        Some(
+            Compliance::Completed
+            | Compliance::Reject
+            | Compliance::Closed
+            | Compliance::ActionRequired
+            | Compliance::RfiRequested
+            | Compliance::RfiResponded,
+        ) => Verdict::Refuse(
+            "no_check_under_way",
+            "The customer is not in the middle of a check at a vendor; there is no address to renew.",
+        ),
+        Some(
+            Compliance::Initiated
+            | Compliance::InProgress
+            | Compliance::Error
+            | Compliance::Expired
+            | Compliance::Unknown(_),
+        )
+        | None => Verdict::Send,
     }
 }
 

@@ -82,14 +82,14 @@ impl Nium {
     ) -> Result<ListPage, ListError> {
         let size = size.clamp(1, PAGE_CUSTOMERS_MAX);
         if self.older_list.load(Ordering::Relaxed) {
-            return self.page_of(Release::V2, page, size, request_id, permit).await;
+            return self.page_of(Release::V2, page, size, None, request_id, permit).await;
         }
-        let fault = match self.page_of(Release::V3, page, size, request_id, permit).await {
+        let fault = match self.page_of(Release::V3, page, size, None, request_id, permit).await {
             Err(ListError::Unreadable(fault)) => fault,
             seen => return seen,
         };
         let permit = self.permit(Class::Sweep).await;
-        match self.page_of(Release::V2, page, size, request_id, permit).await {
+        match self.page_of(Release::V2, page, size, None, request_id, permit).await {
             Ok(seen) => {
                 self.older_list.store(true, Ordering::Relaxed);
                 tracing::info!(fault, "Customer List V3 cannot be used; asking V2 from now on");
@@ -100,11 +100,39 @@ impl Nium {
         }
     }
 
+    /// Who is there by this filter, on the first page, in the order of their ids: whether an applicant is a customer already.
+    pub async fn found_by(
+        &self,
+        filter: (&str, &str),
+        request_id: Uuid,
+        permit: Permit,
+    ) -> Result<Vec<CustomerHashId>, ListError> {
+        let (size, filter) = (PAGE_CUSTOMERS_MAX, Some(filter));
+        let page = if self.older_list.load(Ordering::Relaxed) {
+            self.page_of(Release::V2, 0, size, filter, request_id, permit).await?
+        } else {
+            match self.page_of(Release::V3, 0, size, filter, request_id, permit).await {
+                Err(ListError::Unreadable(_)) => {
+                    let permit = self.permit(Class::Live).await;
+                    self.page_of(Release::V2, 0, size, filter, request_id, permit).await?
+                }
+                seen => seen?,
+            }
+        };
+        if page.unreadable > 0 {
+            return Err(ListError::Unreadable("an item of the list cannot be read"));
+        }
+        let mut found: Vec<CustomerHashId> = page.customers.iter().map(|customer| customer.id).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
     async fn page_of(
         &self,
         release: Release,
         page: u32,
         size: u32,
+        filter: Option<(&str, &str)>,
         request_id: Uuid,
         permit: Permit,
     ) -> Result<ListPage, ListError> {
@@ -113,6 +141,7 @@ impl Nium {
         let request = self
             .request(&self.reader, Method::GET, &path)
             .query(&[("page", page.to_string()), ("size", size.to_string()), ("order", "ASC".to_owned())])
+            .query(filter.as_slice())
             .header("x-request-id", request_id.to_string());
         let seen = read_value(request).await.and_then(|answer| {
             page_in(&answer, page, release).ok_or(LookError::Unreadable("the answer is not a list"))

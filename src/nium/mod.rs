@@ -4,6 +4,7 @@
 //! - `parse`: answers into our nouns
 //! - `list`: the Customer List, in either of its releases
 //! - `error`: what a call came to
+//! - `act`, `onboard`: writes other than a submission, and what is read from their answers
 //! - `pace`: leave to call
 //!
 //! A call takes a [`Permit`], so that whoever has something to commit before sending can wait for the
@@ -12,6 +13,7 @@
 pub mod act;
 pub mod error;
 pub mod list;
+pub mod onboard;
 pub mod pace;
 mod parse;
 #[cfg(test)]
@@ -59,6 +61,10 @@ pub enum Endpoint {
     Tags,
     /// Customer Update.
     Update,
+    /// Onboard Corporate Customer.
+    OnboardCorporate,
+    /// Regenerate KYC URL.
+    Regenerate,
 }
 
 impl Endpoint {
@@ -73,6 +79,8 @@ impl Endpoint {
             Self::Block => "block",
             Self::Tags => "tags",
             Self::Update => "update",
+            Self::OnboardCorporate => "onboard_corporate",
+            Self::Regenerate => "regenerate",
         }
     }
 }

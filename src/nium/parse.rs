@@ -14,7 +14,7 @@ const ERROR_TEXT_CHARS_MAX: usize = 300;
 /// Texts of Nium's about one refusal that are kept.
 const ERRORS_MAX: usize = 20;
 /// Longest address to go on at that is kept, in bytes.
-const REDIRECT_BYTES_MAX: usize = 4_096;
+pub(super) const REDIRECT_BYTES_MAX: usize = 4_096;
 
 /// Texts that have the same name and form in Customer Details and in Unified Add Customer.
 const SAME_TEXTS: [&str; 24] = [

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Ops, OpsError};
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
-use crate::domain::snapshot::{NiumTime, Snapshot};
+use crate::domain::snapshot::{CustomerKind, NiumTime, Snapshot};
 use crate::store::rows::{CallbackRow, CaseRow, KeptSnapshot, TimelineRow};
 use crate::vault::Place;
 
@@ -27,6 +27,8 @@ pub struct CustomerView {
     rfi: Option<Value>,
     attempts: Value,
     correction: Option<Value>,
+    customer_type: Option<CustomerKind>,
+    redirect: Option<Value>,
 }
 
 impl CustomerView {
@@ -61,7 +63,9 @@ impl Ops {
             Some(kept) => self.open_snapshot(customer, kept).await?,
             None => None,
         };
-        Ok(self.view(&row, said.as_ref()))
+        let mut view = self.view(&row, said.as_ref());
+        view.redirect = self.store.redirect(customer).await?.map(|kept| self.redirect_view(&kept));
+        Ok(view)
     }
 
     /// Customers in the order of their ids; remarks are left to [`Ops::show`].
@@ -113,6 +117,8 @@ impl Ops {
                 .map(|rfi| json!({ "open": true, "deadline": rfi.deadline, "overdue": rfi.overdue })),
             attempts: json!({ "used": case.attempts_used, "max": self.submissions_max }),
             correction: self.offer(row),
+            customer_type: row.snapshot.as_ref().map(|kept| kept.facts.kind),
+            redirect: None,
         }
     }
 

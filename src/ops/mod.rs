@@ -2,6 +2,7 @@
 //!
 //! - `customer`: show one case with what Nium said last
 //! - `acts`: blocks, tags, updates, and asking Nium now
+//! - `onboard`: making somebody a customer
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
 //! - `jobs`: work that is stuck, and sweeps
@@ -12,6 +13,7 @@ pub mod correction;
 pub mod customer;
 pub mod jobs;
 pub mod officer;
+pub mod onboard;
 pub mod once;
 
 use std::sync::Arc;
@@ -79,6 +81,9 @@ pub enum OpsError {
     /// There are so many jobs now, not as many as were confirmed.
     #[error("there are {0} jobs now")]
     CountChanged(usize),
+    /// The customer is a company, and what was asked for is for persons.
+    #[error("the customer is a company")]
+    Company,
     /// The customer is not as they were when this was prepared.
     #[error("the customer has moved meanwhile")]
     Moved,

@@ -6,6 +6,7 @@
 //! - `strict`: what Unified Add Customer takes, field by field
 //! - `routes`: Nium's endpoints
 //! - `details`: what Customer Details V2 prints, quirks included
+//! - `corporate`: companies, and new addresses for a check
 //! - `list`: the Customer List, V2 and V3
 //! - `callbacks`: calling the client back
 //! - `faults`: named misbehaviour
@@ -14,6 +15,7 @@
 mod acts;
 mod callbacks;
 mod control;
+mod corporate;
 mod details;
 mod faults;
 mod list;

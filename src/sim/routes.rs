@@ -1,5 +1,5 @@
 //! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, the Customer List, block,
-//! tags, update, client details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
+//! tags, update, companies, a new address for a check, client details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::faults::{Kind, take};
-use super::state::{Customer, Entry, Outcome, Quirks, State};
-use super::{Asked, Reply, World, acts, callbacks, list, strict};
+use super::state::{Customer, Entry, Outcome, State};
+use super::{Asked, Reply, World, acts, callbacks, corporate, list, strict};
 
 /// Bytes of a huge answer: more than anybody should read.
 const HUGE_BYTES: usize = 8 * 1024 * 1024;
@@ -76,6 +76,10 @@ fn read(asked: &Asked) -> Call {
         ("POST", ["api", "v1", "client", client, "customer", customer, "updateCustomer"]) => {
             ("update", Some(*client), Some(*customer))
         }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "regenerateKYCURL"]) => {
+            ("regenerate", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "corporate"]) => ("onboard_corporate", Some(*client), None),
         ("POST", ["api", "v1", "simulations", "onboard", customer, "transition"]) => {
             ("simulate", None, Some(*customer))
         }
@@ -201,6 +205,13 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
             let (reply, moved) = add_customer(&mut state, &world.options.region, application, seq);
             (reply, moved)
         }
+        ("onboard_corporate", _) => {
+            let Some(Value::Object(company)) = body else {
+                return (envelope(400, "BAD_REQUEST", "the body is not a JSON object"), None);
+            };
+            corporate::onboard(&mut state, &world.options.region, company, seq)
+        }
+        ("regenerate", Some(id)) => (corporate::regenerate(&mut state, id, seq), None),
         ("details", Some(id)) => (details(&mut state, id), None),
         ("list_v3", _) => (list::answer(&mut state, list::Release::V3, &call.query, seq), None),
         ("list_v2", _) => (list::answer(&mut state, list::Release::V2, &call.query, seq), None),
@@ -266,28 +277,11 @@ fn create(
     let now = state.now_text();
     let mode = application.get("kycMode").and_then(Value::as_str).unwrap_or_default();
     let redirects = mode == "E_DOC_VERIFY" || (mode == "E_KYC" && region == "SG");
-    let compliance = if redirects { "INITIATED" } else { "ACTION_REQUIRED" };
     let id = Uuid::new_v4().to_string();
-    let customer = Customer {
-        id: id.clone(),
-        wallet_hash_id: Uuid::new_v4().to_string(),
-        application,
-        compliance_status: compliance.to_owned(),
-        status: "Pending".to_owned(),
-        status_before: "Pending".to_owned(),
-        remarks: None,
-        compliance_remarks: None,
-        block_updated_by: None,
-        block_reason: None,
-        block_comment: None,
-        created_at: now.clone(),
-        updated_at: now,
-        submissions: 0,
-        on_resubmission: Outcome::default(),
-        looks_until_clear: 0,
-        quirks: Quirks::default(),
-        place: state.next_place(),
-    };
+    let mut customer = Customer::new(id.clone(), application, state.next_place(), &now);
+    if redirects {
+        "INITIATED".clone_into(&mut customer.compliance_status);
+    }
     let answer = taken(&customer, redirects);
     state.keep_email(email, &id);
     state.customers.insert(id.clone(), customer);

@@ -106,6 +106,8 @@ pub struct Commit {
     pub snapshot: Option<KeptSnapshot>,
     /// The application that Nium now has, sealed.
     pub application: Option<Vec<u8>>,
+    /// Where the customer goes on with a check.
+    pub redirect: Option<KeptRedirect>,
     /// Lines for the timeline.
     pub history: Vec<HistoryLine>,
     /// Who is to be told what.
@@ -271,6 +273,37 @@ pub enum Asked {
     UnderWay,
     /// The case has another version by now.
     Moved,
+}
+
+/// An address at a vendor as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptRedirect {
+    /// The address, sealed.
+    pub sealed: Vec<u8>,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// How an application to become a customer ends.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// What becomes of its effect; it ends.
+    pub effect: EffectChange,
+    /// The customer that the applicant became, if so.
+    pub became: Option<Became>,
+    /// For the timeline.
+    pub line: HistoryLine,
+}
+
+/// Whom an applicant became.
+#[derive(Clone, Debug)]
+pub struct Became {
+    /// Nium's id.
+    pub customer: CustomerHashId,
+    /// The application, sealed with that customer's key.
+    pub application: Vec<u8>,
+    /// Where they go on, if they have to.
+    pub redirect: Option<KeptRedirect>,
 }
 
 /// A correction ready to be stored as an effect.

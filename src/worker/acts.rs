@@ -14,6 +14,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::flow::acts::{Verdict, judge, tag_outcomes};
 use crate::flow::decide::SENDS_MAX;
 use crate::nium::error::{ActAnswer, LookError};
+use crate::nium::onboard::regenerated;
 use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
 
@@ -31,9 +32,9 @@ impl Worker {
         let now = self.clock.now();
         match open.stage {
             // Whoever sent it is gone; what left may still be on its way to Nium's database.
-            ActStage::Sending { request_id, sends } => {
+            ActStage::Sending { request_id, sends, .. } => {
                 let settled_at = self.settled_at();
-                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 return self.wait_for_nium(attendance, &open, stage, settled_at, "interrupted").await;
             }
             ActStage::Unclear { settled_at, .. } if now < settled_at => {
@@ -80,7 +81,7 @@ impl Worker {
         let sent = !matches!(open.stage, ActStage::Intended);
         let verdict = judge(&act, seen, sent, self.options.addresses_when_completed);
         let (request_id, sends) = match open.stage {
-            ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends } => {
+            ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends, .. } => {
                 (request_id, sends)
             }
             ActStage::Intended | ActStage::Taken => (self.chance.uuid(), 0),
@@ -121,7 +122,7 @@ impl Worker {
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
-        let sending = ActStage::Sending { request_id, sends };
+        let sending = ActStage::Sending { request_id, sends, known: Vec::new() };
         let change = mark(open, EffectStatus::Sending, Some(sending), None);
         let commit = Commit { effect: Some(change), hold: true, ..Commit::default() };
         super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)?;
@@ -129,6 +130,10 @@ impl Worker {
         let answer = self.nium.act(act, customer, &seen.tags(), request_id, permit).await;
         let effect = &open.key;
         match answer {
+            ActAnswer::Done(said) if matches!(act, Act::Regenerate) => {
+                self.lane.well();
+                self.renewed(attendance, open, key, &said, next_at).await
+            }
             ActAnswer::Done(_) => {
                 self.lane.well();
                 tracing::info!(%customer, %effect, kind = act.kind().as_str(), "Nium took an act");
@@ -152,7 +157,10 @@ impl Worker {
                 let stage = if sends == 1 {
                     ActStage::Intended
                 } else {
-                    ActStage::Unclear { request_id, settled_at: self.clock.now(), sends: sends - 1 }
+                    {
+                        let settled_at = self.clock.now();
+                        ActStage::Unclear { request_id, settled_at, sends: sends - 1, known: Vec::new() }
+                    }
                 };
                 let failures = attendance.trouble.failures.saturating_add(1);
                 let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
@@ -166,13 +174,41 @@ impl Worker {
             }
             ActAnswer::Unclear(why) => {
                 let settled_at = self.settled_at();
-                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 self.wait_for_nium(attendance, open, stage, settled_at, why).await
             }
         }
     }
 
-    fn settled_at(&self) -> Timestamp {
+    /// Nium gave a new address for the customer's check, or said that it did: the answer alone can tell it.
+    async fn renewed(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        key: &DataKey,
+        answer: &Value,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), WorkError> {
+        let Some(redirect) = regenerated(answer) else {
+            let end = End { status: EffectStatus::Failed, outcome: "no_address_in_answer", said: None };
+            return self.end(attendance, open, Some(key), end, next_at).await;
+        };
+        let kept = self.keep_redirect(key, attendance.lease.customer, &redirect)?;
+        let said = json!({ "redirectUrl": redirect.url, "redirectExpiresAt": kept.expires_at });
+        let mut change = mark(open, EffectStatus::Done, None, Some("done"));
+        change.said = Some(Self::seal_said(key, &open.key, &said)?);
+        let detail = json!({ "effectId": open.key, "status": "done", "outcome": "done" });
+        let commit = Commit {
+            effect: Some(change),
+            redirect: Some(kept),
+            history: vec![HistoryLine { what: "act_ended", detail }],
+            due_at: next_at,
+            ..Commit::default()
+        };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    pub(super) fn settled_at(&self) -> Timestamp {
         self.clock.now().saturating_add(self.options.policy.settle).unwrap_or(Timestamp::MAX)
     }
 
@@ -222,12 +258,12 @@ impl Worker {
 fn done(outcome: &'static str, act: &Act, seen: &Snapshot) -> End {
     let said = match act {
         Act::Tags { changes } => Some(json!({ "tags": tag_outcomes(changes, seen), "onFile": seen.tags() })),
-        Act::Block { .. } | Act::Update { .. } => None,
+        Act::Block { .. } | Act::Update { .. } | Act::Onboard { .. } | Act::Regenerate => None,
     };
     End { status: EffectStatus::Done, outcome, said }
 }
 
-fn mark(
+pub(super) fn mark(
     open: &OpenEffect,
     status: EffectStatus,
     stage: Option<ActStage>,
@@ -238,7 +274,7 @@ fn mark(
 }
 
 /// The act that an effect holds.
-fn act_of(open: &OpenEffect, key: &DataKey) -> Result<Act, WorkError> {
+pub(super) fn act_of(open: &OpenEffect, key: &DataKey) -> Result<Act, WorkError> {
     let sealed = open.sealed.as_ref().ok_or(WorkError::NoRequest)?;
     let place = Place { table: "effect", column: "sealed", row: open.key.to_string() };
     Ok(serde_json::from_slice(&key.open(&place, sealed)?)?)

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{WorkError, Worker, notify};
+use crate::domain::act::ActKind;
 use crate::domain::case::{Case, CaseState, Stage};
 use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation};
 use crate::domain::effect::{EffectKey, EffectStatus};
@@ -20,8 +21,8 @@ use crate::flow::timers;
 use crate::nium::error::{LookError, Trouble};
 use crate::nium::pace::Class;
 use crate::store::rows::{
-    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell,
-    OpenEffect, OpenKind,
+    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptRedirect, KeptSnapshot, Lease, LookTrouble,
+    NewTell, OpenEffect, OpenKind,
 };
 use crate::vault::{DataKey, Place};
 
@@ -54,6 +55,8 @@ pub(super) struct Beside {
     pub(super) attempt: Option<String>,
     /// What Nium said about it, sealed.
     pub(super) said: Option<Vec<u8>>,
+    /// Where the customer goes on.
+    pub(super) redirect: Option<KeptRedirect>,
 }
 
 impl Worker {
@@ -95,9 +98,14 @@ impl Worker {
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
             Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
-            Some((OpenKind::Act(_), _)) => {
+            Some((OpenKind::Act(kind), _)) => {
                 let Some(open) = attendance.open.clone() else { return Ok(()) };
-                return self.act(&mut attendance, open).await;
+                return match kind {
+                    ActKind::Onboard => self.onboard(&mut attendance, open).await,
+                    ActKind::Block | ActKind::Tags | ActKind::Update | ActKind::Regenerate => {
+                        self.act(&mut attendance, open).await
+                    }
+                };
             }
             Some((OpenKind::Submit, key))
                 if !matches!(attendance.case.state, CaseState::Submitting { .. }) =>
@@ -363,6 +371,7 @@ impl Worker {
             case: Some((decision.case.clone(), decision.next)),
             snapshot: beside.snapshot,
             application,
+            redirect: beside.redirect,
             history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
             tells: self.compose(decision, now)?,
             effect,

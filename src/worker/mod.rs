@@ -4,6 +4,7 @@
 //! - `inbox`: one claimed customer: look, decide, commit
 //! - `outbox`: a submission that a look has released: send, decide, commit
 //! - `acts`: blocks, tags, updates: look, rules, write, look
+//! - `onboard`: an application to become a customer
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
@@ -19,6 +20,7 @@ pub mod house;
 mod inbox;
 mod lane;
 pub mod notify;
+mod onboard;
 mod outbox;
 mod runner;
 pub mod silence;
@@ -64,6 +66,8 @@ pub struct Options {
     pub sweep: SweepOptions,
     /// Customers whose compliance is COMPLETED may have two of their addresses changed.
     pub addresses_when_completed: bool,
+    /// How long an address at a vendor can be used when Nium does not say.
+    pub redirect_lives: Duration,
 }
 
 /// What an operator has settled about asking Nium by ourselves.

@@ -70,6 +70,9 @@ async fn act(
         ActKind::Block => state.ops.block(customer, &value, &asking).await,
         ActKind::Tags => state.ops.tags(customer, &value, &asking).await,
         ActKind::Update => state.ops.update(customer, &value, &asking).await,
+        // These have routes of their own, with other bodies.
+        ActKind::Onboard => state.ops.onboard(&value, &asking).await,
+        ActKind::Regenerate => state.ops.regenerate(customer, &asking).await,
     };
     Ok(answer(done.map_err(|error| problem_of(&error))?))
 }

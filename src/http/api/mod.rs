@@ -7,6 +7,7 @@ mod callbacks;
 mod corrections;
 mod customers;
 mod jobs;
+mod onboard;
 pub mod take;
 
 use std::sync::Arc;
@@ -44,10 +45,17 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
-        .route("/v1/customers", route(Need::Read, get(customers::list)))
+        .route(
+            "/v1/customers",
+            route(Need::Read, get(customers::list)).merge(route(Need::Correct, post(onboard::onboard))),
+        )
         .route(
             "/v1/customers/{id}",
             route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
+        )
+        .route(
+            "/v1/customers/{id}/redirect",
+            route(Need::Correct, get(onboard::redirect).post(onboard::regenerate)),
         )
         .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
         .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
@@ -99,6 +107,8 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::Company => Problem::new(StatusCode::CONFLICT, "customer_is_a_company")
+            .hint("Unified Add Customer is for persons; settle a company's rejection with Nium, then look again."),
         OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")
             .hint("The customer is not as they were; ask without the receipt, look again, and confirm that."),
         OpsError::ActRefused(effect) => acts::refused(effect),

@@ -171,7 +171,7 @@ pub(super) fn put_word(
     Ok(Some(key))
 }
 
-fn put_effect(
+pub(super) fn put_effect(
     connection: &Connection,
     customer: CustomerHashId,
     key: &EffectKey,
@@ -189,7 +189,7 @@ fn put_effect(
 }
 
 /// A person or the backend asked. Under a lease only the count grows, and the holder's commit sees it.
-fn make_due(
+pub(super) fn make_due(
     connection: &Connection,
     customer: CustomerHashId,
     rank: Rank,

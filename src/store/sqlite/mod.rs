@@ -6,6 +6,7 @@ mod column;
 mod findings;
 mod fold;
 mod jobs;
+mod onboard;
 mod read;
 mod sweeps;
 mod tells;
@@ -30,9 +31,9 @@ use super::rows::watch::{
     JobFilter, JobPlace, JobRow, Judged, Retried, Silence, SweepRow, SweepTrouble, SweptPage,
 };
 use super::rows::{
-    Acceptance, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges,
-    Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease, TellOutcome,
-    TimelineRow, TokenRow,
+    Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
+    Gauges, KeptRedirect, Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease,
+    TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -177,6 +178,31 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<Once<Asked>, StoreError> {
         self.writer.run(move |connection| ask::act(connection, &act, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn apply(
+        &self,
+        act: NewAct,
+        recorder: Option<Recorder>,
+        now: Timestamp,
+    ) -> Result<Once<EffectKey>, StoreError> {
+        self.writer.run(move |connection| onboard::apply(connection, &act, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn applied(
+        &self,
+        lease: Lease,
+        applied: Applied,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        self.writer.run(move |connection| onboard::applied(connection, &lease, &applied, now)).await
+    }
+
+    pub(super) async fn redirect(
+        &self,
+        customer: CustomerHashId,
+    ) -> Result<Option<KeptRedirect>, StoreError> {
+        self.read(move |connection| onboard::redirect(connection, customer)).await
     }
 
     pub(super) async fn refresh(&self, customer: CustomerHashId, now: Timestamp) -> Result<(), StoreError> {
