@@ -13,7 +13,7 @@ use crate::domain::effect::EffectStatus;
 use crate::domain::snapshot::Snapshot;
 use crate::flow::acts::{Verdict, judge, tag_outcomes};
 use crate::flow::decide::SENDS_MAX;
-use crate::nium::error::{ActAnswer, LookError};
+use crate::nium::error::{ActAnswer, LookError, Trouble};
 use crate::nium::onboard::regenerated;
 use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
@@ -153,24 +153,7 @@ impl Worker {
                 self.end(attendance, open, Some(key), end, next_at).await
             }
             ActAnswer::NotTaken(trouble) => {
-                self.pause_lane(&trouble, self.clock.now());
-                let stage = if sends == 1 {
-                    ActStage::Intended
-                } else {
-                    {
-                        let settled_at = self.clock.now();
-                        ActStage::Unclear { request_id, settled_at, sends: sends - 1, known: Vec::new() }
-                    }
-                };
-                let failures = attendance.trouble.failures.saturating_add(1);
-                let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
-                let commit = Commit {
-                    effect: Some(change),
-                    trouble: LookTrouble { failures, ..attendance.trouble },
-                    due_at: Some(self.again_at(failures)),
-                    ..Commit::default()
-                };
-                super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+                self.not_taken(attendance, open, &trouble, (request_id, sends)).await
             }
             ActAnswer::Unclear(why) => {
                 let settled_at = self.settled_at();
@@ -178,6 +161,32 @@ impl Worker {
                 self.wait_for_nium(attendance, open, stage, settled_at, why).await
             }
         }
+    }
+
+    /// It certainly did not reach the part of Nium that acts: it is sent again, and the attempt does not count.
+    async fn not_taken(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        trouble: &Trouble,
+        (request_id, sends): (Uuid, u32),
+    ) -> Result<(), WorkError> {
+        self.pause_lane(trouble, self.clock.now());
+        let stage = if sends == 1 {
+            ActStage::Intended
+        } else {
+            let settled_at = self.clock.now();
+            ActStage::Unclear { request_id, settled_at, sends: sends - 1, known: Vec::new() }
+        };
+        let failures = attendance.trouble.failures.saturating_add(1);
+        let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
+        let commit = Commit {
+            effect: Some(change),
+            trouble: LookTrouble { failures, ..attendance.trouble },
+            due_at: Some(self.again_at(failures)),
+            ..Commit::default()
+        };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
     /// Nium gave a new address for the customer's check, or said that it did: the answer alone can tell it.

@@ -366,3 +366,34 @@ async fn an_applicant_lies_nowhere_in_clear() {
     assert!(read > 0);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_does_not_see_where_a_customer_goes_on() {
+    let house = House::start().await;
+    let made = tokio::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
+        .args(["token", "create", "--role", "viewer", "--name", "eyes"])
+        .envs(house.env())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(made.stdout).unwrap();
+    let viewer =
+        said.split_whitespace().find(|word| word.len() > 40).unwrap_or_else(|| panic!("{said}")).to_owned();
+    let (_, done) = onboard(&house, redirected("Ana")).await;
+    let (id, effect) = (id_of(&done), done["effectId"].as_str().unwrap());
+    house.until(&id, "watching").await;
+    let see = async |path: String| {
+        let url = format!("http://{}{path}", house.admin);
+        let answer = house.http.get(url).bearer_auth(&viewer).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, shown) = see(format!("/v1/effects/{effect}")).await;
+    assert!(
+        status == 200 && shown.contains("walletHashId") && !shown.contains("kyc.example.test"),
+        "{shown}"
+    );
+    assert_eq!(see(format!("/v1/customers/{id}/redirect")).await.0, 403);
+    let (status, shown) = see(format!("/v1/customers/{id}")).await;
+    assert!(status == 200 && shown.contains("expiresAt") && !shown.contains("kyc.example.test"), "{shown}");
+    house.close().await;
+}

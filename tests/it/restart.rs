@@ -115,7 +115,7 @@ impl Ground {
                 Some((status, answer)) if status == wanted => return answer,
                 // It is under way (the same key tells how it ends), the offer is not there yet, or the service is not.
                 Some((202 | 404 | 409 | 503, _)) | None => {
-                    tokio::time::sleep(Duration::from_millis(20)).await
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Some((status, answer)) => panic!("{path}: {status} {answer}"),
             }
