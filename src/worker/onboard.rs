@@ -81,8 +81,7 @@ impl Worker {
             return self.apply(attendance, open, key, applicant, (self.chance.uuid(), 1, there)).await;
         };
         let (request_id, sends) = (*request_id, *sends);
-        let new: Vec<CustomerHashId> = there.into_iter().filter(|id| !known.contains(id)).collect();
-        match new.as_slice() {
+        match self.newcomers(there, known).await?.as_slice() {
             [] if sends >= SENDS_MAX => {
                 let end = End { status: EffectStatus::Failed, outcome: "cannot_send", said: json!({}) };
                 self.end_application(attendance, open, key, end).await
@@ -130,14 +129,14 @@ impl Worker {
                 None => self.let_settle(attendance, open, (request_id, sends, known), "unreadable").await,
             },
             // Sent before, and perhaps taken then: Nium refuses a second one with the same e-mail address.
-            ActAnswer::Refused(_) if sends > 1 => {
-                self.refused_again(attendance, open, key, applicant, &known).await
-            }
-            ActAnswer::Refused(Refusal { message, errors }) => {
+            ActAnswer::Refused(refusal) if sends > 1 => {
                 self.lane.well();
-                let said = json!({ "message": message, "errors": errors });
-                let end = End { status: EffectStatus::Refused, outcome: "refused_by_nium", said };
-                self.end_application(attendance, open, key, end).await
+                let sent = (request_id, sends, known);
+                self.refused_again(attendance, open, key, applicant, sent, refusal).await
+            }
+            ActAnswer::Refused(refusal) => {
+                self.lane.well();
+                self.refused(attendance, open, key, refusal).await
             }
             ActAnswer::NoSuchCustomer => {
                 let said = json!({ "message": "Nium has no such address (404): look at nium.base_url and nium.client_hash_id" });
@@ -163,27 +162,57 @@ impl Worker {
         }
     }
 
-    /// Refused after an attempt of which nobody knows: whoever is there now and was not before is the applicant.
+    /// Refused after an attempt of which nobody knows: perhaps that one was taken, and this one is the double.
     async fn refused_again(
         &self,
         attendance: &mut Attendance,
         open: &OpenEffect,
         key: &DataKey,
         applicant: &Applicant,
-        known: &[CustomerHashId],
+        (request_id, sends, known): (Uuid, u32, Vec<CustomerHashId>),
+        refusal: Refusal,
     ) -> Result<(), WorkError> {
         let permit = self.nium.permit(attendance.class).await;
         let there = self.nium.found_by(applicant.found_by(), self.chance.uuid(), permit).await;
-        let new = there.ok().and_then(|there| there.into_iter().find(|id| !known.contains(id)));
-        if let Some(customer) = new {
-            let found = Onboarded { customer, said: Map::new(), redirect: None };
-            return self.welcome(attendance, open, applicant, found, "found_at_nium").await;
+        let Ok(there) = there else {
+            return self
+                .let_settle(attendance, open, (request_id, sends, known), "refused_after_unclear")
+                .await;
+        };
+        match self.newcomers(there, &known).await?.as_slice() {
+            [customer] => {
+                let found = Onboarded { customer: *customer, said: Map::new(), redirect: None };
+                self.welcome(attendance, open, applicant, found, "found_at_nium").await
+            }
+            _ => self.refused(attendance, open, key, refusal).await,
         }
-        let message =
-            "Nium refused the application after an attempt whose answer was lost, and shows no new customer";
-        let said = json!({ "message": message });
-        let end = End { status: EffectStatus::Failed, outcome: "cannot_tell", said };
+    }
+
+    async fn refused(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        key: &DataKey,
+        Refusal { message, errors }: Refusal,
+    ) -> Result<(), WorkError> {
+        let said = json!({ "message": message, "errors": errors });
+        let end = End { status: EffectStatus::Refused, outcome: "refused_by_nium", said };
         self.end_application(attendance, open, key, end).await
+    }
+
+    /// Who is there now and was not before, without those whose application is on file: they are somebody else.
+    async fn newcomers(
+        &self,
+        there: Vec<CustomerHashId>,
+        known: &[CustomerHashId],
+    ) -> Result<Vec<CustomerHashId>, WorkError> {
+        let mut new = Vec::new();
+        for customer in there.into_iter().filter(|customer| !known.contains(customer)) {
+            if self.store.application(customer).await?.is_none() {
+                new.push(customer);
+            }
+        }
+        Ok(new)
     }
 
     /// The applicant is a customer: what was theirs under our id is filed under Nium's.

@@ -11,6 +11,7 @@ mod api;
 mod callback;
 mod commands;
 mod config;
+mod crash;
 mod damage;
 mod disk;
 mod house;

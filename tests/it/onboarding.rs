@@ -397,3 +397,39 @@ async fn who_only_reads_does_not_see_where_a_customer_goes_on() {
     assert!(status == 200 && shown.contains("expiresAt") && !shown.contains("kyc.example.test"), "{shown}");
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_lags_does_not_make_a_double_either() {
+    let house = House::start().await;
+    house.fault(json!({ "endpoint": "add_customer", "kind": "answer_lost" })).await;
+    house.fault(json!({ "endpoint": "list_item", "kind": "item", "how": "left_out", "times": 1 })).await;
+    let asked = asked(&house, application("Ana"), None);
+    house
+        .eventually("it is answered", async || {
+            house.advance(Duration::from_secs(1));
+            asked.is_finished()
+        })
+        .await;
+    let (status, done) = asked.await.unwrap().unwrap();
+    assert_eq!((status, &done["outcome"]), (201, &json!("found_at_nium")), "{done}");
+    assert_eq!(at_nium(&house).await, (1, 2), "sent again, refused by Nium as a double, and found then");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_after_a_lost_attempt_is_nium_s_answer() {
+    let house = House::start().await;
+    assert_eq!(onboard(&house, application("Ana")).await.0, 201);
+    house.fault(json!({ "endpoint": "add_customer", "kind": "drop" })).await;
+    let asked = asked(&house, application("Ana"), None);
+    house
+        .eventually("it is answered", async || {
+            house.advance(Duration::from_secs(1));
+            asked.is_finished()
+        })
+        .await;
+    let (status, refused) = asked.await.unwrap().unwrap();
+    assert_eq!((status, &refused["code"]), (422, &json!("refused_by_nium")), "{refused}");
+    assert_eq!(at_nium(&house).await.0, 1);
+    house.close().await;
+}

@@ -48,17 +48,18 @@ struct Acknowledged {
     sent_at: Timestamp,
 }
 
-struct Ground {
+/// The real binary, a pretend Nium and a backend, on addresses that outlive it.
+pub struct Ground {
     public: SocketAddr,
-    http: Client,
-    sim: Sim,
+    pub http: Client,
+    pub sim: Sim,
     ear: Ear,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     env: BTreeMap<String, String>,
 }
 
 impl Ground {
-    async fn new(folder: &Path) -> Self {
+    pub async fn new(folder: &Path) -> Self {
         let (public, admin) = (lasting_address(), lasting_address());
         let ear = Ear::default();
         let ear_address = ear.listen().await;
@@ -77,7 +78,7 @@ impl Ground {
         Self { public, http: client(), sim, ear, admin, env }
     }
 
-    fn start(&self) -> Child {
+    pub fn start(&self) -> Child {
         Command::new(env!("CARGO_BIN_EXE_reinstate"))
             .arg("serve")
             .envs(&self.env)
@@ -88,7 +89,7 @@ impl Ground {
             .unwrap()
     }
 
-    async fn api(
+    pub async fn api(
         &self,
         method: Method,
         path: &str,
@@ -109,7 +110,7 @@ impl Ground {
     }
 
     /// Asks until the service, dead or alive at the moment, gives this status.
-    async fn insist(&self, method: Method, path: &str, key: &str, body: &Value, wanted: u16) -> Value {
+    pub async fn insist(&self, method: Method, path: &str, key: &str, body: &Value, wanted: u16) -> Value {
         loop {
             match self.api(method.clone(), path, Some(key), Some(body)).await {
                 Some((status, answer)) if status == wanted => return answer,
@@ -122,7 +123,7 @@ impl Ground {
         }
     }
 
-    async fn state(&self, id: &str) -> Option<String> {
+    pub async fn state(&self, id: &str) -> Option<String> {
         let (_, case) = self.api(Method::GET, &format!("/v1/customers/{id}"), None, None).await?;
         case["state"].as_str().map(str::to_owned)
     }
@@ -191,7 +192,7 @@ impl Ground {
     }
 
     /// What was there before us is history; everybody of these tests comes later.
-    async fn first_sweep_is_over(&self) {
+    pub async fn first_sweep_is_over(&self) {
         loop {
             if let Some((200, sweeps)) = self.api(Method::GET, "/v1/sweeps", None, None).await
                 && !sweeps["items"][0]["endedAt"].is_null()
