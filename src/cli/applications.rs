@@ -1,13 +1,15 @@
-//! `reinstate customers onboard|redirect|application|correct`: information about customers that goes to Nium.
+//! `reinstate customers onboard|redirect|application|correct|rfi`: information about customers that goes to Nium.
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::customers::{ActArgs, Out, open, pair, pairs, path, print, request, text, write};
 use crate::config::Sources;
@@ -78,6 +80,28 @@ pub(super) enum Command {
         #[command(flatten)]
         act: ActArgs,
     },
+    /// Show what Nium asks of a customer, or answer it: everything that is asked, at once.
+    ///
+    /// Examples:
+    ///   reinstate customers rfi ID
+    ///   reinstate customers rfi ID --set RFI_HASH_ID.firstName="Ada Mary" --dry-run
+    ///   reinstate customers rfi ID --answer answers.json
+    #[command(verbatim_doc_comment)]
+    Rfi {
+        /// The customerHashId.
+        id: String,
+        /// Ask Nium first.
+        #[arg(long, conflicts_with_all = ["answer", "set"])]
+        refresh: bool,
+        /// An answer, {"answers": [{"rfiHashId": …, "fields": {…}}]}; - reads standard input.
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
+        /// One field of an answer, as RFI_HASH_ID.field=value; documents need a file.
+        #[arg(long, value_parser = pair, conflicts_with = "answer")]
+        set: Vec<(String, String)>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
 }
 
 pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
@@ -111,6 +135,15 @@ pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u
             });
             Ok(0)
         }
+        Command::Rfi { id, refresh, answer, set, act } => {
+            let path = path(&id, "/rfi");
+            let body = match answer {
+                Some(file) => read(&file)?,
+                None if !set.is_empty() => answers(set)?,
+                None => return show_rfi(sources, &path, refresh, act.out).await,
+            };
+            write(sources, Method::POST, path, body, act).await
+        }
         Command::Correct { id, fields, file, act } => {
             let body = match file {
                 Some(file) => read(&file)?,
@@ -119,6 +152,44 @@ pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u
             correct(sources, &id, &body, act).await
         }
     }
+}
+
+/// `RFI_HASH_ID.field=value` as an answer.
+fn answers(set: Vec<(String, String)>) -> anyhow::Result<Value> {
+    let mut items: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    for (place, value) in set {
+        let (id, field) = place.split_once('.').context("write it as RFI_HASH_ID.field=value")?;
+        items.entry(id.to_owned()).or_default().insert(field.to_owned(), json!(value));
+    }
+    let items = items.into_iter().map(|(id, fields)| json!({ "rfiHashId": id, "fields": fields }));
+    Ok(json!({ "answers": items.collect::<Vec<_>>() }))
+}
+
+async fn show_rfi(sources: &Sources, path: &str, refresh: bool, out: Out) -> anyhow::Result<u8> {
+    let (api, json) = open(sources, out)?;
+    let query = if refresh { "?refresh=true" } else { "" };
+    let shown = api.want(Method::GET, &format!("{path}{query}"), None).await?;
+    print(&shown, json, |shown| {
+        let items = shown["items"].as_array().map_or(&[][..], Vec::as_slice);
+        if items.is_empty() {
+            return "Nium asks for nothing".to_owned();
+        }
+        let mut lines = Vec::new();
+        for item in items {
+            lines.push(format!(
+                "{}  {:<13}  {}",
+                text(&item["rfiHashId"]),
+                text(&item["status"]),
+                text(&item["question"])
+            ));
+            for field in item["fields"].as_array().into_iter().flatten() {
+                lines.push(format!("    {:<24} {}", text(&field["name"]), text(&field["label"])));
+            }
+        }
+        lines.push(format!("answer until {}", text(&shown["deadline"])));
+        lines.join("\n")
+    });
+    Ok(0)
 }
 
 async fn correct(sources: &Sources, id: &str, body: &Value, act: ActArgs) -> anyhow::Result<u8> {

@@ -1,5 +1,5 @@
 //! Writes at Nium other than a submission: blocks (contract section 8), tags (12.3), updates (12.1), onboarding (9), a new
-//! address for the customer's check. An *act* is asked for, stored, and done by the worker after a fresh look; its types
+//! address for the customer's check, an answer to what Nium asks (12.4). An *act* is asked for, stored, and done by the worker after a fresh look; its types
 //! admit only what Nium documents.
 
 use std::fmt;
@@ -13,6 +13,8 @@ use super::application::Region;
 use super::fields::{Field, FieldProblem, Kind};
 use super::id::CustomerHashId;
 use super::onboarding::Applicant;
+use super::rfi::Answers;
+use super::snapshot::CompanyIds;
 
 /// Longest comment of a block, in characters (contract section 8).
 pub const COMMENT_CHARS_MAX: usize = 255;
@@ -233,6 +235,13 @@ pub enum Act {
     },
     /// Ask for a new address at which the customer goes on with the vendor's check.
     Regenerate,
+    /// Answer what Nium asks of the customer.
+    Rfi {
+        /// Everything that is asked, at once.
+        answers: Answers,
+        /// A company's names at Nium.
+        company: Option<CompanyIds>,
+    },
 }
 
 impl fmt::Debug for Act {
@@ -287,11 +296,14 @@ pub enum ActKind {
     Onboard,
     /// Regenerate KYC URL.
     Regenerate,
+    /// Respond to RFI.
+    Rfi,
 }
 
 impl ActKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Block, Self::Tags, Self::Update, Self::Onboard, Self::Regenerate];
+    pub const ALL: [Self; 6] =
+        [Self::Block, Self::Tags, Self::Update, Self::Onboard, Self::Regenerate, Self::Rfi];
 
     /// The word used in the API, the database and metrics.
     #[must_use]
@@ -302,6 +314,7 @@ impl ActKind {
             Self::Update => "update",
             Self::Onboard => "onboard",
             Self::Regenerate => "regenerate",
+            Self::Rfi => "rfi",
         }
     }
 
@@ -322,6 +335,7 @@ impl Act {
             Self::Update { .. } => ActKind::Update,
             Self::Onboard { .. } => ActKind::Onboard,
             Self::Regenerate => ActKind::Regenerate,
+            Self::Rfi { .. } => ActKind::Rfi,
         }
     }
 
@@ -429,6 +443,7 @@ impl Act {
             }
             Self::Onboard { applicant } => json!({ "customerType": applicant.kind() }),
             Self::Regenerate => json!({}),
+            Self::Rfi { answers, .. } => json!({ "items": answers.items().len() }),
         }
     }
 }

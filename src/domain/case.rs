@@ -56,6 +56,9 @@ pub struct Rfi {
     pub deadline: Timestamp,
     /// The deadline passed, and was told.
     pub overdue: bool,
+    /// Tells this request from the next; `None` until its items were fetched.
+    #[serde(default)]
+    pub mark: Option<u32>,
 }
 
 /// A block on the customer's account (contract section 8).

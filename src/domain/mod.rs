@@ -5,7 +5,7 @@
 //! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
 //! - `onboarding`, `company`: who is to become a customer
-//! - `act`: writes at Nium other than a submission
+//! - `act`, `rfi`: writes at Nium other than a submission, and what it asks of a customer
 
 pub mod act;
 pub mod application;
@@ -20,5 +20,6 @@ pub mod id;
 pub mod nudge;
 pub mod onboarding;
 pub mod remark;
+pub mod rfi;
 pub mod snapshot;
 pub mod status;

@@ -58,6 +58,21 @@ impl ActRequest {
                 };
                 Self { method: Method::POST, path, body: json!(applicant.body()) }
             }
+            Act::Rfi { answers, company: None } => {
+                let body = json!({ "rfiResponseRequest": answers.items() });
+                Self { method: Method::POST, path: path("rfi"), body }
+            }
+            Act::Rfi { answers, company: Some(ids) } => {
+                let mut body = json!({ "customerHashId": customer, "rfiResponseRequest": answers.items() });
+                for (name, id) in
+                    [("clientId", &ids.client_id), ("caseId", &ids.case_id), ("region", &ids.region)]
+                {
+                    if let (Some(id), Some(body)) = (id, body.as_object_mut()) {
+                        body.insert(name.to_owned(), json!(id));
+                    }
+                }
+                Self { method: Method::POST, path: format!("v1/client/{client}/corporate/rfi"), body }
+            }
             Act::Regenerate => {
                 Self { method: Method::POST, path: path("regenerateKYCURL"), body: Value::Null }
             }
@@ -102,6 +117,7 @@ impl Nium {
             Act::Onboard { applicant: Applicant::Individual(_) } => Endpoint::AddCustomer,
             Act::Onboard { applicant: Applicant::Corporate(_) } => Endpoint::OnboardCorporate,
             Act::Regenerate => Endpoint::Regenerate,
+            Act::Rfi { .. } => Endpoint::RfiAnswer,
         };
         self.report(endpoint, outcome, begun, customer);
         answer

@@ -5,6 +5,7 @@
 //! - `list`: the Customer List, in either of its releases
 //! - `error`: what a call came to
 //! - `act`, `onboard`: writes other than a submission, and what is read from their answers
+//! - `rfi`: what is asked of a customer
 //! - `pace`: leave to call
 //!
 //! A call takes a [`Permit`], so that whoever has something to commit before sending can wait for the
@@ -16,6 +17,7 @@ pub mod list;
 pub mod onboard;
 pub mod pace;
 mod parse;
+mod rfi;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -65,6 +67,10 @@ pub enum Endpoint {
     OnboardCorporate,
     /// Regenerate KYC URL.
     Regenerate,
+    /// Fetching what is asked of a customer.
+    Rfi,
+    /// Answering it.
+    RfiAnswer,
 }
 
 impl Endpoint {
@@ -81,6 +87,8 @@ impl Endpoint {
             Self::Update => "update",
             Self::OnboardCorporate => "onboard_corporate",
             Self::Regenerate => "regenerate",
+            Self::Rfi => "rfi",
+            Self::RfiAnswer => "rfi_answer",
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::error::{Refusal, Taken};
 use super::wire::{Object, text_of};
 use crate::domain::id::CustomerHashId;
-use crate::domain::snapshot::{BlockedBy, CustomerKind, Facts, NiumTime, Snapshot};
+use crate::domain::snapshot::{BlockedBy, CompanyIds, CustomerKind, Facts, NiumTime, Snapshot};
 use crate::domain::status::{Compliance, Standing, Status};
 
 /// Longest text of Nium's about a refusal that is kept, in characters.
@@ -60,6 +60,11 @@ pub(super) fn snapshot(answer: &Value) -> Option<Snapshot> {
         block_reason: outer.text("blockReason"),
         block_comment: outer.text("blockComment"),
         profile: profile(outer, person),
+        company: outer.object("corporateCustomer").map(|company| CompanyIds {
+            client_id: company.text("clientId"),
+            case_id: company.text("caseId"),
+            region: company.text("complianceRegion"),
+        }),
     })
 }
 

@@ -125,9 +125,14 @@ impl Ops {
             Asked::UnderWay => Err(OpsError::UnderWay),
             Asked::Moved => Err(OpsError::Moved),
         })?;
+        self.told_again(Answered { replayed, ..stored }).await
+    }
+
+    /// What has become of the effect that an answer names.
+    pub(super) async fn told_again(&self, stored: Answered) -> Result<Answered, OpsError> {
         let key = stored.body.get("effectId").and_then(Value::as_str).and_then(EffectKey::parse);
         match key {
-            Some(key) => self.waited(&key, replayed).await,
+            Some(key) => self.waited(&key, stored.replayed).await,
             None => Ok(stored),
         }
     }

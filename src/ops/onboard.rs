@@ -46,9 +46,7 @@ impl Ops {
         let done = self.store.apply(new, receipt.recorder()).await?;
         let replayed = matches!(done, Once::Again(_));
         let stored = receipt.answer(done, |key| Ok(json!({ "effectId": key })))?;
-        let key = stored.body.get("effectId").and_then(Value::as_str).and_then(EffectKey::parse);
-        let Some(key) = key else { return Ok(stored) };
-        let mut answered = self.waited(&key, replayed).await?;
+        let mut answered = self.told_again(Answered { replayed, ..stored }).await?;
         if answered.status == 200 && answered.body.get("customerHashId").is_some_and(Value::is_string) {
             answered.status = CREATED;
         }

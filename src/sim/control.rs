@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::faults::Fault;
 use super::state::{Outcome, Quirks, State};
-use super::{Asked, Reply, World, callbacks, routes};
+use super::{Asked, Reply, World, callbacks, rfi, routes};
 
 const HELP: &str = "The pretend Nium's controls (JSON, no key needed):
 
@@ -21,10 +21,13 @@ POST   /__sim/customers                      a made-up customer; the body may ho
 DELETE /__sim/customers/{id}                 forget one: whoever comes later moves up in the Customer List
 POST   /__sim/customers/{id}/transition      {\"complianceStatus\": \"REJECT\", \"status\"?, \"remarks\"?, \"complianceRemarks\"?, \"silent\"?}
 POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|lagging|review|bare|reject|refuse|redirect, \"looks\"?}
+POST   /__sim/customers/{id}/rfi             {\"ask\": [firstName|lastName|dateOfBirth|isPep|passport|driversLicence|
+                                              bankStatement|internal]}; of a company the name of any field
 POST   /__sim/customers/{id}/quirk           {\"null_strings\", \"status_lags\", \"no_compliance\", \"no_updated_at\", \"kyc_status\",
-                                              \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\"}
+                                              \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\",
+                                              \"rfi_object\"}
 POST   /__sim/callbacks                      {\"customerHashId\", \"requestId\"?}: call back about anybody
-POST   /__sim/faults                         {\"endpoint\": add_customer|onboard_corporate|regenerate|details|block|tags|update|list_v3|list_v2|list_item|callback, \"kind\",
+POST   /__sim/faults                         {\"endpoint\": add_customer|onboard_corporate|regenerate|rfi|rfi_answer|details|block|tags|update|list_v3|list_v2|list_item|callback, \"kind\",
                                               \"customerHashId\"?, \"times\"?}; kinds:
                                               status {code, retryAfterSeconds?}, html, html200, truncated, hang {ms}, drop {applied},
                                               answer_lost, huge, not_found, wait {name}, before_answer;
@@ -54,6 +57,12 @@ struct Transition {
 struct Resubmission {
     on_resubmission: Outcome,
     looks: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Request {
+    ask: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +209,23 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
             let customer = state.customers.get_mut(id).ok_or_else(no_such_customer)?;
             customer.on_resubmission = on_resubmission;
             customer.looks_until_clear = looks.unwrap_or_default();
+            Ok(done())
+        }
+        "rfi" => {
+            let Request { ask } = said(asked)?;
+            {
+                let mut state = world.state();
+                let now = state.now_text();
+                let customer = state.customers.get_mut(id).ok_or_else(no_such_customer)?;
+                let item = |word: &String| match customer.case_id {
+                    Some(_) => Some(rfi::company_item(word)),
+                    None => rfi::person_item(word),
+                };
+                let items: Option<Vec<Value>> = ask.iter().map(item).collect();
+                let unknown = || Reply::Json(400, json!({ "error": "nothing of that name can be asked" }));
+                rfi::raise(customer, items.ok_or_else(unknown)?, &now);
+            }
+            callbacks::send(world, id);
             Ok(done())
         }
         "quirk" => {

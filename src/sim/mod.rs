@@ -7,6 +7,7 @@
 //! - `routes`: Nium's endpoints
 //! - `details`: what Customer Details V2 prints, quirks included
 //! - `corporate`: companies, and new addresses for a check
+//! - `rfi`: requests for information
 //! - `list`: the Customer List, V2 and V3
 //! - `callbacks`: calling the client back
 //! - `faults`: named misbehaviour
@@ -19,6 +20,7 @@ mod corporate;
 mod details;
 mod faults;
 mod list;
+mod rfi;
 mod routes;
 mod state;
 mod strict;

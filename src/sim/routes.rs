@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::faults::{Kind, take};
 use super::state::{Customer, Entry, Outcome, State};
-use super::{Asked, Reply, World, acts, callbacks, corporate, list, strict};
+use super::{Asked, Reply, World, acts, callbacks, corporate, list, rfi, strict};
 
 /// Bytes of a huge answer: more than anybody should read.
 const HUGE_BYTES: usize = 8 * 1024 * 1024;
@@ -80,6 +80,18 @@ fn read(asked: &Asked) -> Call {
             ("regenerate", Some(*client), Some(*customer))
         }
         ("POST", ["api", "v1", "client", client, "corporate"]) => ("onboard_corporate", Some(*client), None),
+        ("GET", ["api", "v1", "client", client, "customer", customer, "rfi"]) => {
+            ("rfi", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "rfi"]) => {
+            ("rfi_answer", Some(*client), Some(*customer))
+        }
+        ("GET", ["api", "v1", "client", client, "corporate", "rfi"]) => {
+            ("corporate_rfi", Some(*client), None)
+        }
+        ("POST", ["api", "v1", "client", client, "corporate", "rfi"]) => {
+            ("corporate_rfi_answer", Some(*client), None)
+        }
         ("POST", ["api", "v1", "simulations", "onboard", customer, "transition"]) => {
             ("simulate", None, Some(*customer))
         }
@@ -211,6 +223,14 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
             };
             corporate::onboard(&mut state, &world.options.region, company, seq)
         }
+        ("rfi", Some(id)) => (rfi::fetch(&state, id, false), None),
+        ("rfi_answer", Some(id)) => rfi::answer(&mut state, id, false, body.as_ref(), seq),
+        ("corporate_rfi", _) => (rfi::fetch(&state, &named_in(&call.query), true), None),
+        ("corporate_rfi_answer", _) => {
+            let named = body.as_ref().and_then(|body| body.get("customerHashId")).and_then(Value::as_str);
+            let id = named.unwrap_or_default().to_lowercase();
+            rfi::answer(&mut state, &id, true, body.as_ref(), seq)
+        }
         ("regenerate", Some(id)) => (corporate::regenerate(&mut state, id, seq), None),
         ("details", Some(id)) => (details(&mut state, id), None),
         ("list_v3", _) => (list::answer(&mut state, list::Release::V3, &call.query, seq), None),
@@ -229,6 +249,14 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
         ("simulate", Some(id)) => simulate(&mut state, id, body.as_ref(), seq),
         _ => (envelope(404, "NOT_FOUND", "no such endpoint"), None),
     }
+}
+
+/// The customer whom a query names.
+fn named_in(query: &str) -> String {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut named =
+        pairs.filter(|(name, _)| *name == "customerHashId").map(|(_, value)| value.to_lowercase());
+    named.next().unwrap_or_default()
 }
 
 /// The customer APIs' error envelope (E1), with and without Nium's numeric prefix.
@@ -378,18 +406,35 @@ fn simulate(state: &mut State, id: &str, body: Option<&Value>, seq: usize) -> (R
         return refused("sim_invalid_customer_hashId", "Customer not found");
     };
     let next = body.and_then(|body| body.get("nextStatus")).and_then(Value::as_str).unwrap_or_default();
-    let status = match (customer.compliance_status.as_str(), next) {
-        ("ACTION_REQUIRED", "RFI_REQUESTED") => "Pending",
-        ("RFI_RESPONDED", "COMPLETED") => "Clear",
-        ("RFI_RESPONDED", "REJECT") => "Failed",
-        _ => {
-            return refused(
-                "sim_invalid_next_status",
-                "This next status is not allowed from the current one",
-            );
+    let corporate = customer.case_id.is_some();
+    match (customer.compliance_status.as_str(), next) {
+        ("ACTION_REQUIRED", "RFI_REQUESTED") => {
+            let wanted = body.and_then(|body| body.get("requestInfoFor"));
+            // One example of the vendor's gives the word alone, against its own schema (contract section 14).
+            let word = wanted.and_then(|wanted| wanted.as_str().or_else(|| wanted.get("request")?.as_str()));
+            let item =
+                word.and_then(
+                    |word| {
+                        if corporate { Some(rfi::company_item(word)) } else { rfi::person_item(word) }
+                    },
+                );
+            let Some(item) = item else {
+                return refused("sim_invalid_request_info", "requestInfoFor names nothing that can be asked");
+            };
+            rfi::raise(customer, vec![item], &now);
         }
-    };
-    customer.move_to(next, status, &now);
+        ("RFI_RESPONDED", "COMPLETED") => customer.move_to(next, "Clear", &now),
+        ("RFI_RESPONDED", "REJECT") => customer.move_to(next, "Failed", &now),
+        (from, _) => {
+            let allowed = match from {
+                "ACTION_REQUIRED" => "RFI_REQUESTED",
+                "RFI_RESPONDED" => "COMPLETED, REJECT",
+                _ => "none",
+            };
+            let why = format!("Next Status allowed from current status {from} is {allowed}");
+            return refused("sim_invalid_next_status", &why);
+        }
+    }
     state.amend(seq, |entry| entry.applied = true);
     let message = format!("Status has been updated to {next} successfully");
     (Reply::Json(200, json!({ "message": message })), Some(id.to_owned()))

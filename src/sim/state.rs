@@ -80,6 +80,7 @@ pub(super) struct Quirks {
     pub(super) unknown_status: Option<String>,
     pub(super) unknown_compliance: Option<String>,
     pub(super) extra_fields: bool,
+    pub(super) rfi_object: bool,
 }
 
 /// One customer.
@@ -108,6 +109,10 @@ pub(super) struct Customer {
     pub(super) quirks: Quirks,
     /// A company's case; persons have none.
     pub(super) case_id: Option<String>,
+    /// What was asked of them, answered or not.
+    pub(super) rfis: Vec<Value>,
+    /// What they answered.
+    pub(super) rfi_answers: Vec<Value>,
     /// Addresses for the check that were given after the first.
     pub(super) regenerated: u32,
     /// Its place in the order of creation: times have whole seconds only.
@@ -138,6 +143,8 @@ impl Customer {
             quirks: Quirks::default(),
             case_id: None,
             regenerated: 0,
+            rfis: Vec::new(),
+            rfi_answers: Vec::new(),
             place,
         }
     }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use self::error::StoreError;
 use self::rows::{
     Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
-    Gauges, KeptRedirect, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats, TellLease,
+    Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats, TellLease,
     TellOutcome, TimelineRow, TokenRow,
 };
 use self::wake::Wake;
@@ -203,6 +203,12 @@ impl Store {
     pub async fn redirect(&self, customer: CustomerHashId) -> Result<Option<KeptRedirect>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
         store.redirect(customer).await
+    }
+
+    /// What Nium asks of a customer; `None` when nothing is, or it was not fetched yet.
+    pub async fn rfi(&self, customer: CustomerHashId) -> Result<Option<KeptRfi>, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        store.rfi(customer).await
     }
 
     /// Law: a look at the customer follows, before everybody else's.

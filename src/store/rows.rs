@@ -108,6 +108,8 @@ pub struct Commit {
     pub application: Option<Vec<u8>>,
     /// Where the customer goes on with a check.
     pub redirect: Option<KeptRedirect>,
+    /// What Nium asks of the customer.
+    pub rfi: RfiChange,
     /// Lines for the timeline.
     pub history: Vec<HistoryLine>,
     /// Who is to be told what.
@@ -273,6 +275,27 @@ pub enum Asked {
     UnderWay,
     /// The case has another version by now.
     Moved,
+}
+
+/// What becomes of the items that are on file.
+#[derive(Clone, Debug, Default)]
+pub enum RfiChange {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// Nothing is asked any more.
+    Drop,
+    /// These are asked now, sealed.
+    Put(Vec<u8>),
+}
+
+/// What Nium asks of a customer, as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptRfi {
+    /// The items, sealed.
+    pub sealed: Vec<u8>,
+    /// When they were fetched.
+    pub fetched_at: Timestamp,
 }
 
 /// An address at a vendor as it is kept.

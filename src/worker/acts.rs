@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::inbox::{Attendance, Beside};
+use super::rfi::RfiSeen;
 use super::{WorkError, Worker};
 use crate::domain::act::{Act, ActStage};
 use crate::domain::decision::Observation;
@@ -53,8 +54,8 @@ impl Worker {
                 self.metrics.look("seen");
                 self.lane.well();
                 let key = self.data_key(attendance.lease.customer).await?;
-                let next_at = self.take_in(attendance, &key, &snapshot, begun_at).await?;
-                self.go_on(attendance, &open, &key, &snapshot, next_at).await
+                let (next_at, asked) = self.take_in(attendance, &key, &snapshot, begun_at).await?;
+                self.go_on(attendance, &open, &key, (&snapshot, &asked), next_at).await
             }
             Err(LookError::NotFound) => {
                 self.metrics.look("not_found");
@@ -74,12 +75,21 @@ impl Worker {
         attendance: &mut Attendance,
         open: &OpenEffect,
         key: &DataKey,
-        seen: &Snapshot,
+        (seen, asked): (&Snapshot, &RfiSeen),
         next_at: Option<Timestamp>,
     ) -> Result<(), WorkError> {
         let act = act_of(open, key)?;
         let sent = !matches!(open.stage, ActStage::Intended);
-        let verdict = judge(&act, seen, sent, self.options.addresses_when_completed);
+        let asked = match asked {
+            RfiSeen::Asked(items) => items.as_slice(),
+            // Whether an answer fits, or has arrived, can only be told by what is asked.
+            RfiSeen::NotHad if matches!((&act, &open.stage), (Act::Rfi { .. }, stage) if *stage != ActStage::Taken) =>
+            {
+                return self.give_back(attendance, self.again_at(1)).await;
+            }
+            RfiSeen::NotAsked | RfiSeen::NotHad => &[],
+        };
+        let verdict = judge(&act, seen, asked, sent, self.options.addresses_when_completed);
         let (request_id, sends) = match open.stage {
             ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends, .. } => {
                 (request_id, sends)
@@ -267,7 +277,9 @@ impl Worker {
 fn done(outcome: &'static str, act: &Act, seen: &Snapshot) -> End {
     let said = match act {
         Act::Tags { changes } => Some(json!({ "tags": tag_outcomes(changes, seen), "onFile": seen.tags() })),
-        Act::Block { .. } | Act::Update { .. } | Act::Onboard { .. } | Act::Regenerate => None,
+        Act::Block { .. } | Act::Update { .. } | Act::Onboard { .. } | Act::Regenerate | Act::Rfi { .. } => {
+            None
+        }
     };
     End { status: EffectStatus::Done, outcome, said }
 }

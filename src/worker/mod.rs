@@ -5,6 +5,7 @@
 //! - `outbox`: a submission that a look has released: send, decide, commit
 //! - `acts`: blocks, tags, updates: look, rules, write, look
 //! - `onboard`: an application to become a customer
+//! - `rfi`: what Nium asks of a customer
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
@@ -22,6 +23,7 @@ mod lane;
 pub mod notify;
 mod onboard;
 mod outbox;
+mod rfi;
 mod runner;
 pub mod silence;
 pub mod sweep;

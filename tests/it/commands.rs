@@ -192,3 +192,28 @@ async fn a_customer_is_onboarded_corrected_and_sent_on_from_the_command_line() {
     assert!(said.err.contains("belongs to another customer"), "{}{}", said.out, said.err);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nium_asks_is_shown_and_answered_from_the_command_line() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.until(&id, "watching").await;
+    let said = reinstate(&house, &["customers", "rfi", &id], &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "Nium asks for nothing\n"), "{}", said.err);
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/rfi"), json!({ "ask": ["firstName"] })).await;
+    house.heard(&id, "customer.rfi_requested").await;
+    let said = reinstate(&house, &["customers", "rfi", &id], &[]).await;
+    assert!(
+        said.out.contains("Tell us your first name") && said.out.contains("answer until"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let item = said.out.split_whitespace().next().unwrap().to_owned();
+    let set = format!("{item}.firstName=Ada Mary");
+    let said = reinstate(&house, &["customers", "rfi", &id, "--set", &set, "--dry-run"], &[]).await;
+    assert!(said.out.contains("rfiResponseRequest"), "{}{}", said.out, said.err);
+    let said = reinstate(&house, &["customers", "rfi", &id, "--set", &set], &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
+    house.close().await;
+}

@@ -30,6 +30,8 @@ fn every_write(name: &str) -> Vec<Write> {
         write("tags", Method::POST, "/tags", json!({ "set": { "tier": "gold" } })),
         write("block", Method::POST, "/block", block("TEMPORARY_BLOCK")),
         write("block", Method::POST, "/block", block("UNBLOCK")),
+        // What is asked is only known once it is; see `asked`.
+        write("rfi_answer", Method::POST, "/rfi", Value::Null),
         Write { endpoint: "add_customer", method: Method::POST, last: None, body: application(name) },
     ]
 }
@@ -57,6 +59,19 @@ impl Ground {
         }
     }
 
+    /// Nium asks for something; gives an answer to it.
+    async fn asked(&self, id: &str) -> Value {
+        self.control(&format!("customers/{id}/rfi"), json!({ "ask": ["firstName"] })).await;
+        let mut item = Value::Null;
+        self.wait("it is shown", async || {
+            let shown = self.api(Method::GET, &format!("/v1/customers/{id}/rfi"), None, None).await;
+            item = shown.map(|(_, shown)| shown["items"][0]["rfiHashId"].clone()).unwrap_or_default();
+            item.is_string()
+        })
+        .await;
+        json!({ "answers": [{ "rfiHashId": item, "fields": { "firstName": "Ana Maria" } }] })
+    }
+
     /// How many customers the service knows.
     async fn known(&self) -> usize {
         let listed = self.api(Method::GET, "/v1/customers?limit=200", None, None).await;
@@ -82,7 +97,10 @@ async fn killed_during_every_write(taken: bool) {
     let id = ana["customerHashId"].as_str().unwrap().to_owned();
     ground.control(&format!("customers/{id}/transition"), json!({ "complianceStatus": "COMPLETED" })).await;
     ground.wait("Ana is approved", async || ground.state(&id).await.as_deref() == Some("approved")).await;
-    for (number, write) in every_write("Bo").into_iter().enumerate() {
+    for (number, mut write) in every_write("Bo").into_iter().enumerate() {
+        if write.endpoint == "rfi_answer" {
+            write.body = ground.asked(&id).await;
+        }
         let before = ground.counted(write.endpoint);
         let (ended_before, customers) = (ground.ended(&id).await, ground.known().await);
         let fault = if taken {

@@ -26,6 +26,7 @@ mod onboarding;
 mod outage;
 mod peers;
 mod restart;
+mod rfi;
 mod serve;
 mod sweep;
 mod tidy;

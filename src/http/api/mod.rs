@@ -57,6 +57,10 @@ pub fn router(state: &Arc<ApiState>) -> Router {
             "/v1/customers/{id}/redirect",
             route(Need::Correct, get(onboard::redirect).post(onboard::regenerate)),
         )
+        .route(
+            "/v1/customers/{id}/rfi",
+            route(Need::Read, get(acts::rfi)).merge(route(Need::Correct, post(acts::answer_rfi))),
+        )
         .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
         .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
         .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
@@ -107,6 +111,8 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::NoRfi => Problem::new(StatusCode::CONFLICT, "no_rfi_open")
+            .hint("Nothing of this customer is on file that waits for an answer; GET the same path with refresh=true asks Nium."),
         OpsError::Company => Problem::new(StatusCode::CONFLICT, "customer_is_a_company")
             .hint("Unified Add Customer is for persons; settle a company's rejection with Nium, then look again."),
         OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")

@@ -8,6 +8,7 @@ mod fold;
 mod jobs;
 mod onboard;
 mod read;
+mod rfi;
 mod sweeps;
 mod tells;
 mod work;
@@ -32,8 +33,8 @@ use super::rows::watch::{
 };
 use super::rows::{
     Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
-    Gauges, KeptRedirect, Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease,
-    TellOutcome, TimelineRow, TokenRow,
+    Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats,
+    TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::decision::OfficerWord;
@@ -203,6 +204,10 @@ impl Sqlite {
         customer: CustomerHashId,
     ) -> Result<Option<KeptRedirect>, StoreError> {
         self.read(move |connection| onboard::redirect(connection, customer)).await
+    }
+
+    pub(super) async fn rfi(&self, customer: CustomerHashId) -> Result<Option<KeptRfi>, StoreError> {
+        self.read(move |connection| rfi::kept(connection, customer)).await
     }
 
     pub(super) async fn refresh(&self, customer: CustomerHashId, now: Timestamp) -> Result<(), StoreError> {

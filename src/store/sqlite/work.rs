@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
-use super::{findings, onboard, sweeps};
+use super::{findings, onboard, rfi, sweeps};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
@@ -236,6 +236,7 @@ pub(super) fn commit(
     if let Some(sealed) = &commit.application {
         put_application(connection, customer, sealed, now)?;
     }
+    rfi::change(connection, customer, &commit.rfi, now)?;
     for line in &commit.history {
         put_history(connection, customer, version, line, now)?;
     }
