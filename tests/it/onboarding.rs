@@ -254,6 +254,12 @@ async fn a_restart_in_the_middle_makes_one_customer() {
     let body = application("Ana");
     let first = asked(&house, body.clone(), Some("ana-1"));
     house.eventually("Nium has it", async || at_nium(&house).await.0 == 1).await;
+    let (_, jobs) = house.get("/v1/jobs?kind=onboard").await;
+    assert_eq!(
+        (&jobs["items"][0]["kind"], &jobs["items"][0]["status"]),
+        (&json!("onboard"), &json!("held")),
+        "{jobs}"
+    );
     house.nium(Method::POST, "/__sim/release/gate", json!({})).await;
     let house = house.restart().await;
     drop(first);
