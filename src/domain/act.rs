@@ -38,7 +38,7 @@ const ONLY_BY_CORRECTION: [&str; 8] = [
     "taxDetails",
 ];
 /// Fields that Customer Update takes (contract section 12.1) and that are an application's too.
-const UPDATABLE: [&str; 34] = [
+pub const UPDATABLE: [&str; 34] = [
     "email",
     "mobile",
     "countryCode",

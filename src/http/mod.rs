@@ -9,6 +9,7 @@ mod body;
 pub mod callback;
 pub mod error;
 pub mod health;
+mod openapi;
 pub mod serve;
 mod webhook;
 
@@ -59,14 +60,15 @@ pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
         // Answers hold personal data: no cache keeps them, no browser guesses their type.
         .layer(nosniff)
         .layer(no_store)
+        // Turns plain refusals (a body over the limit, a request that takes too long) into problems.
+        .layer(from_fn(plain_to_problem))
         // A slow upload must not hold a place for ever.
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ADMIN_LIMIT))
-        // Turns axum's own plain refusals (a body over the limit) into problems.
-        .layer(from_fn(plain_to_problem))
         // Innermost: a panic is one request's trouble.
         .layer(CatchPanicLayer::custom(panicked));
     api::router(api)
         .merge(health::metrics_router(health))
+        .merge(openapi::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers)
@@ -114,6 +116,8 @@ async fn plain_to_problem(request: Request, next: Next) -> Response {
     let problem = match status {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(status, "body_too_large")
             .hint("Send at most 16 MiB: documents of 2 MiB each and 10 MiB together, in base64."),
+        StatusCode::REQUEST_TIMEOUT => Problem::new(status, "request_too_slow")
+            .hint("Send the request whole within a minute; what had begun goes on, and can be asked for."),
         other => Problem::new(other, "request_not_readable")
             .hint("The request could not be read as HTTP promises."),
     };

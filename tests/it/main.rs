@@ -23,6 +23,7 @@ mod list;
 mod listener;
 mod model;
 mod onboarding;
+mod openapi;
 mod outage;
 mod peers;
 mod restart;

@@ -1,0 +1,188 @@
+//! Customers: where they stand, their way back, and writes at Nium.
+
+use serde_json::{Value, json};
+
+use super::{Operation, schema};
+use crate::domain::case::CaseState;
+
+/// A made-up person.
+fn person() -> Value {
+    json!({
+        "email": "ada@example.test", "mobile": "80000000", "countryCode": "SG", "firstName": "Ada", "lastName": "Sample",
+        "dateOfBirth": "1990-02-03", "nationality": "SG", "kycMode": "MANUAL_KYC", "complianceLevel": "SCREENING_KYC",
+        "billingAddress1": "1 Example Street", "billingCity": "Singapore", "billingZipCode": "018900", "billingCountry": "SG",
+        "isTncAccepted": true, "verificationConsent": true, "tags": [{ "key": "tier", "value": "gold" }],
+        "identificationDoc": [{ "identificationType": "Passport", "identificationValue": "X0000001",
+            "identificationDocument": [{ "fileName": "passport.png", "fileType": "image/png", "document": "iVBORw0KGgo=" }] }],
+    })
+}
+
+/// A made-up company.
+fn company() -> Value {
+    json!({
+        "region": "SG", "tags": [{ "key": "tier", "value": "gold" }],
+        "businessDetails": {
+            "businessName": "Sample Trading", "businessRegistrationNumber": "T00000001X", "businessType": "PRIVATE_LIMITED_COMPANY",
+            "addresses": { "registeredAddress": { "addressLine1": "1 Example Street", "city": "Singapore", "country": "SG", "postcode": "018900" } },
+            "legalDetails": { "registeredCountry": "SG", "registeredDate": "2020-01-02" },
+            "applicantDetails": { "firstName": "Ada", "contactDetails": { "email": "ada@example.test" } },
+            "stakeholders": [{ "stakeholderDetails": { "firstName": "Ada" } }],
+        },
+        "riskAssessmentInfo": { "annualTurnover": "SG001", "countryOfOperation": ["SG"] },
+    })
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut all = shown();
+    all.extend(way_back());
+    all.extend(at_nium());
+    all
+}
+
+fn shown() -> Vec<Operation> {
+    let op = |method, path, summary| Operation::new(method, path, "customers", summary);
+    vec![
+        op("get", "/v1/customers", "List customers")
+            .role("viewer")
+            .about("In the order of their ids; remarks are left to the customer's own route.")
+            .query("state", "Only in this state.", json!({ "type": "string", "enum": CaseState::NAMES }))
+            .paged()
+            .answer(200, "A page", schema("CustomerPage")),
+        op("get", "/v1/customers/{id}", "Show a customer")
+            .role("viewer")
+            .about("`nium.status` is what Nium's platform says, `nium.complianceStatus` what its compliance says; `state` is our case.")
+            .refreshed()
+            .answer(200, "The customer", schema("Customer"))
+            .problem("no_such_customer"),
+        op("get", "/v1/customers/{id}/timeline", "Everything that happened to a customer")
+            .role("viewer")
+            .about("Oldest first.")
+            .answer(200, "The timeline", schema("Timeline"))
+            .problem("no_such_customer"),
+        op("post", "/v1/customers/{id}/decision", "An officer's word")
+            .role("officer")
+            .about("`offer` opens (another) reinstatement, `final` and `close` end the case, `retry` asks Nium again. The word is stored first; the effect tells what became of it.")
+            .write()
+            .body(schema("Decision"), [json!({ "decision": "retry" })])
+            .answer(202, "Stored", schema("Stored"))
+            .problem("no_such_customer")
+            .problem("invalid_decision")
+            .problem("customer_is_a_company"),
+        op("get", "/v1/effects/{id}", "What became of an effect")
+            .role("viewer")
+            .about("What Nium said is under `said`; addresses with which one could act as the customer are left out for viewers.")
+            .answer(200, "The effect", schema("Effect"))
+            .problem("no_such_effect"),
+    ]
+}
+
+fn way_back() -> Vec<Operation> {
+    let op = |method, path, summary| Operation::new(method, path, "corrections", summary);
+    let correction = || json!({ "fields": { "firstName": "Ada Mary" } });
+    vec![
+        op("put", "/v1/customers/{id}/application", "Put the original application on file")
+            .role("app")
+            .about("Sealed; Nium does not give all of it back. The customer need not be known yet. Gaps by the region's rules come back as warnings.")
+            .write()
+            .body(schema("Application"), [person()])
+            .answer(200, "On file", schema("Kept"))
+            .problem("invalid_fields"),
+        op("post", "/v1/customers/{id}/corrections", "Hand in a correction")
+            .role("app")
+            .about("Taken while the state is `awaiting_correction`. The submission that follows is sent once, after a fresh look.")
+            .write()
+            .body(schema("Correction"), [correction()])
+            .answer(202, "Stored; the effect tells what becomes of it", schema("Corrected"))
+            .problem("no_such_customer")
+            .problem("no_offer_open")
+            .problem("write_under_way")
+            .problem("unknown_keys")
+            .problem("nothing_changed")
+            .problem("invalid_fields"),
+        op("post", "/v1/customers/{id}/corrections/preview", "What a correction would send")
+            .role("app")
+            .about("Nothing is stored.")
+            .body(schema("Correction"), [correction()])
+            .answer(200, "The request, the difference, and what is still wrong with it", schema("Preview"))
+            .problem("no_such_customer")
+            .problem("no_offer_open")
+            .problem("write_under_way")
+            .problem("unknown_keys")
+            .problem("invalid_fields"),
+    ]
+}
+
+/// A write at Nium that goes the road of an act.
+fn act(operation: Operation) -> Operation {
+    operation
+        .write()
+        .dry_run()
+        .answer(200, "Done, or shown for `dryRun`", json!({ "anyOf": [schema("Effect"), schema("DryRun")] }))
+        .answer(202, "It takes longer than five seconds; ask for the effect", schema("Effect"))
+        .problem("no_such_customer")
+        .problem("write_under_way")
+        .problem("customer_moved")
+        .problem("refused_by_rule")
+        .problem("refused_by_nium")
+}
+
+fn at_nium() -> Vec<Operation> {
+    let op = |method, path, summary| Operation::new(method, path, "nium", summary);
+    let receipt = json!({ "anyOf": [schema("Effect"), schema("DryRun"), schema("Receipt")] });
+    let mut block = act(op("post", "/v1/customers/{id}/block", "Block or unblock"))
+        .role("officer")
+        .about("Only who blocked may unblock, never after a permanent block. A permanent block answers with a receipt of what it would do; send it again with the receipt.")
+        .body(schema("Block"), [
+            json!({ "action": "TEMPORARY_BLOCK", "reason": "SUSPICIOUS_ACTIVITY", "comment": "Case 1001" }),
+            json!({ "action": "UNBLOCK", "reason": "CLIENT_REQUEST", "comment": "Case 1001 closed" }),
+        ])
+        .problem("invalid_fields");
+    if let Some(first) = block.answers.iter_mut().find(|(status, ..)| *status == 200) {
+        *first = (200, "Done, shown for `dryRun`, or the receipt of a permanent block", receipt);
+    }
+    vec![
+        op("post", "/v1/customers", "Make a customer")
+            .role("app")
+            .about("A Unified Add Customer body, or an Onboard Corporate Customer body (with `businessDetails`), checked by the rules of the region first. The application stays on file, sealed.")
+            .write()
+            .dry_run()
+            .body(json!({ "anyOf": [schema("Application"), schema("Company")] }), [person(), company()])
+            .answer(201, "A customer now", schema("Effect"))
+            .answer(200, "Shown for `dryRun`, or ended otherwise", json!({ "anyOf": [schema("Effect"), schema("DryRun")] }))
+            .answer(202, "It takes longer than five seconds; ask for the effect", schema("Effect"))
+            .problem("invalid_fields")
+            .problem("refused_by_nium"),
+        act(op("patch", "/v1/customers/{id}", "Change what Nium has on file"))
+            .role("app")
+            .about("Once compliance is COMPLETED only e-mail and mobile (a setting adds two addresses). `authenticationCode` is demanded in the EU and the UK. Names, date of birth and nationality are corrected, not updated.")
+            .body(schema("Update"), [json!({ "email": "new@example.test" })])
+            .problem("invalid_fields"),
+        block,
+        act(op("post", "/v1/customers/{id}/tags", "Set and delete tags"))
+            .role("app")
+            .about("At most 15 counting those on file; the outcome of each is under `said.tags`.")
+            .body(schema("Tags"), [json!({ "set": { "tier": "gold" }, "delete": ["campaign"] })])
+            .problem("invalid_fields"),
+        op("get", "/v1/customers/{id}/rfi", "What Nium asks of a customer")
+            .role("viewer")
+            .about("Each item with a question in plain words and the fields of an answer.")
+            .refreshed()
+            .answer(200, "The request for information; no items where nothing is asked", schema("Rfi"))
+            .problem("no_such_customer"),
+        act(op("post", "/v1/customers/{id}/rfi", "Answer what Nium asks"))
+            .role("app")
+            .about("Everything that is open, at once, each item with all that it wants.")
+            .body(schema("RfiAnswer"), [json!({ "answers": [{ "rfiHashId": "a7c1d2e3-0000-4000-8000-000000000001", "fields": { "firstName": "Ada Mary" } }] })])
+            .problem("invalid_fields")
+            .problem("no_rfi_open"),
+        op("get", "/v1/customers/{id}/redirect", "Where a customer goes on with a vendor's check")
+            .role("app")
+            .about("Whoever has the address can act as the customer.")
+            .answer(200, "The address and its end", schema("Redirect"))
+            .problem("no_such_customer")
+            .problem("no_redirect"),
+        act(op("post", "/v1/customers/{id}/redirect", "Ask Nium for a new address"))
+            .role("app")
+            .about("While a check is under way or has run out. There is no body."),
+    ]
+}

@@ -1,0 +1,306 @@
+//! The description of the API: `/openapi.json` for programs, `/docs` for people. Each route is described once, beside the
+//! others of its resource; whatever all of them share (tokens, keys, errors of the framework) is added here. Enums and limits
+//! come from the domain, so that they cannot drift.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "JSON gives null for a key that is not there, and the document is put together from values"
+)]
+
+mod customers;
+mod intake;
+mod page;
+mod problems;
+mod schemas;
+mod work;
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+
+/// What a page without a script may load: its own style, nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&DOCUMENT));
+
+/// `/openapi.json` and `/docs`. There is nothing secret in them: no token is needed.
+pub(super) fn router() -> Router {
+    Router::new().route("/openapi.json", get(openapi)).route("/docs", get(docs))
+}
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.to_string()).into_response()
+}
+
+async fn docs() -> Response {
+    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_POLICY)];
+    (headers, PAGE.as_str()).into_response()
+}
+
+/// One route and method.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    tag: &'static str,
+    /// The least role that may ask; `None` where no token is needed.
+    role: Option<&'static str>,
+    summary: &'static str,
+    about: &'static str,
+    parameters: Vec<Value>,
+    /// It takes an `Idempotency-Key`.
+    write: bool,
+    /// The request's schema and examples.
+    body: Option<(Value, Vec<Value>)>,
+    /// Status, meaning, schema.
+    answers: Vec<(u16, &'static str, Value)>,
+    /// Codes of problems beside those that all share.
+    problems: Vec<&'static str>,
+}
+
+impl Operation {
+    fn new(method: &'static str, path: &'static str, tag: &'static str, summary: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            tag,
+            role: None,
+            summary,
+            about: "",
+            parameters: Vec::new(),
+            write: false,
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn role(mut self, role: &'static str) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    fn query(mut self, name: &str, about: &str, schema: Value) -> Self {
+        self.parameters.push(
+            json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema }),
+        );
+        self
+    }
+
+    /// A page of a list.
+    fn paged(self) -> Self {
+        self.query("cursor", "`next` of the page before, unchanged.", json!({ "type": "string" })).query(
+            "limit",
+            "Items on a page; 50 if it is not given.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+        )
+    }
+
+    /// A write that may be shown instead of done.
+    fn dry_run(self) -> Self {
+        self.query(
+            "dryRun",
+            "Show the request to Nium, secrets and files masked, and do nothing.",
+            json!({ "type": "boolean" }),
+        )
+    }
+
+    fn refreshed(self) -> Self {
+        let operation = self.query("refresh", "Ask Nium first.", json!({ "type": "boolean" }));
+        operation.problem("nium_has_not_answered")
+    }
+
+    fn write(mut self) -> Self {
+        self.write = true;
+        self
+    }
+
+    fn body(mut self, schema: Value, examples: impl IntoIterator<Item = Value>) -> Self {
+        self.body = Some((schema, examples.into_iter().collect()));
+        self
+    }
+
+    fn answer(mut self, status: u16, about: &'static str, schema: Value) -> Self {
+        self.answers.push((status, about, schema));
+        self
+    }
+
+    fn problem(mut self, code: &'static str) -> Self {
+        self.problems.push(code);
+        self
+    }
+
+    /// Problems that follow from what the operation is.
+    fn all_problems(&self) -> Vec<&'static str> {
+        let mut codes = self.problems.clone();
+        if self.role.is_some() {
+            codes.extend(["token_missing_or_unknown", "role_not_allowed", "internal", "store_unavailable"]);
+        }
+        if self.path.starts_with("/v1/") {
+            codes.push("request_too_slow");
+            if self.method != "get" {
+                codes.push("body_too_large");
+            }
+        }
+        if self.path.contains("/customers/{id}") {
+            codes.push("customer_hash_id_malformed");
+        }
+        if self.parameters.iter().any(|parameter| parameter["in"] == "query") && self.role.is_some() {
+            codes.push("bad_parameter");
+        }
+        if self.write {
+            codes.extend(["idempotency_key_malformed", "idempotency_key_reused"]);
+        }
+        if self.body.is_some() && self.role.is_some() {
+            codes.push("body_not_json");
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
+    fn described(&self) -> Value {
+        let mut parameters = self.parameters.clone();
+        if self.path.contains("{id}") {
+            let customer = self.path.contains("/customers/");
+            let schema = if customer {
+                json!({ "type": "string", "format": "uuid" })
+            } else {
+                json!({ "type": "string" })
+            };
+            let about = if customer { "The customerHashId." } else { "As an answer gave it." };
+            parameters.insert(0, json!({ "name": "id", "in": "path", "required": true, "description": about, "schema": schema }));
+        }
+        if self.write {
+            parameters.push(json!({
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "The same key and body give the first answer again, for a day; the same key with another body is refused.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": crate::ops::once::KEY_CHARS_MAX, "pattern": "^[!-~]+$" },
+            }));
+        }
+        let mut described = json!({
+            "operationId": self.id(), "tags": [self.tag], "summary": self.summary, "description": self.whole_about(),
+            "parameters": parameters, "responses": self.responses(),
+        });
+        if let Some((schema, examples)) = &self.body {
+            let named = examples
+                .iter()
+                .enumerate()
+                .map(|(place, value)| (format!("example{}", place + 1), json!({ "value": value })));
+            described["requestBody"] = json!({
+                "required": true,
+                "content": { "application/json": { "schema": schema, "examples": named.collect::<Map<_, _>>() } },
+            });
+        }
+        match self.role {
+            Some(role) => {
+                described["security"] = json!([{ "token": [] }]);
+                described["x-role"] = json!(role);
+            }
+            None => described["security"] = json!([]),
+        }
+        described
+    }
+
+    fn id(&self) -> String {
+        let words = self.path.split(['/', '{', '}', '-', '.']).filter(|word| !word.is_empty());
+        std::iter::once(self.method).chain(words).collect::<Vec<_>>().join("_")
+    }
+
+    fn whole_about(&self) -> String {
+        let role = match self.role {
+            Some("viewer") => "Any token may ask.",
+            Some("app") => "Needs the role `app`, `officer` or `admin`.",
+            Some(_) => "Needs the role `officer` or `admin`.",
+            None => "Needs no token.",
+        };
+        format!("{} {role}", self.about).trim().to_owned()
+    }
+
+    fn responses(&self) -> Value {
+        let mut responses = Map::new();
+        for (status, about, schema) in &self.answers {
+            let mut response = json!({ "description": about });
+            if let Some(content) = content_of(schema) {
+                response["content"] = content;
+            }
+            if self.write {
+                response["headers"] = json!({ "idempotency-replayed": {
+                    "description": "`true` where this answer was given before, and nothing was done this time.",
+                    "schema": { "type": "string", "enum": ["true"] } } });
+            }
+            responses.insert(status.to_string(), response);
+        }
+        for (status, codes) in problems::by_status(&self.all_problems()) {
+            let about: Vec<String> =
+                codes.iter().map(|code| format!("`{code}`: {}", problems::meaning(code))).collect();
+            let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" },
+                { "type": "object", "properties": { "code": { "enum": codes } } }] });
+            responses.insert(status.to_string(), json!({ "description": about.join(" "), "content": { "application/problem+json": { "schema": schema } } }));
+        }
+        Value::Object(responses)
+    }
+}
+
+/// The media type of an answer: text where the schema is a text, nothing where there is none.
+fn content_of(schema: &Value) -> Option<Value> {
+    let kind = match schema.get("x-media").and_then(Value::as_str) {
+        Some(kind) => kind,
+        None if schema.is_null() => return None,
+        None => "application/json",
+    };
+    Some(json!({ kind: { "schema": schema } }))
+}
+
+/// A reference to a schema of the document.
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn operations() -> Vec<Operation> {
+    let mut all = customers::operations();
+    all.extend(work::operations());
+    all.extend(intake::operations());
+    all
+}
+
+/// The whole document.
+fn document() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in operations() {
+        let path = paths.entry(operation.path.to_owned()).or_insert_with(|| json!({}));
+        path[operation.method] = operation.described();
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "reinstate", "version": env!("CARGO_PKG_VERSION"),
+            "description": "The service at a Nium client's compliance-callback address. The admin listener has everything under /v1, health, metrics and this description; the public listener has the callback routes and health.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/", "description": "The listener that gave this document" }],
+        "tags": [
+            { "name": "customers", "description": "Where customers stand, and what may be done about them" },
+            { "name": "corrections", "description": "The way back of a rejected customer" },
+            { "name": "nium", "description": "Writes at Nium: judged by a fresh look, on file before they are sent, never sent twice blindly" },
+            { "name": "work", "description": "What is stuck, what is found by asking, and the evidence" },
+            { "name": "public", "description": "The public listener: what Nium calls" },
+            { "name": "health", "description": "For orchestrators and whoever watches" },
+        ],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer",
+                "description": "`reinstate token create --role viewer|officer|admin|app --name NAME` makes one." } },
+            "schemas": schemas::all(),
+        },
+    })
+}

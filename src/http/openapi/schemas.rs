@@ -1,0 +1,244 @@
+//! The shapes of requests and answers. What a request may hold comes from the same tables that check it.
+
+use serde_json::{Map, Value, json};
+
+use super::schema;
+use crate::domain::act::{
+    BlockAction, COMMENT_CHARS_MAX, PermanentReason, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX,
+    TemporaryReason, UPDATABLE, UnblockReason,
+};
+use crate::domain::case::CaseState;
+use crate::domain::documents::DOCUMENTS_MAX;
+use crate::domain::effect::EffectStatus;
+use crate::domain::fields::{FIELDS, Field, Kind};
+use crate::domain::rfi;
+use crate::store::rows::watch::{JobKind, JobStatus};
+
+/// Every schema by its name.
+pub(super) fn all() -> Value {
+    let mut all = Map::new();
+    for part in [requests(), cases(), answers(), evidence()] {
+        if let Value::Object(part) = part {
+            all.extend(part);
+        }
+    }
+    Value::Object(all)
+}
+
+/// Exactly these properties; `required` are always there.
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn closed(properties: Value, required: &[&str]) -> Value {
+    let mut schema = object(properties, required);
+    schema["additionalProperties"] = json!(false);
+    schema
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn maybe(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn id() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+fn page(items: &str) -> Value {
+    let items = json!({ "type": "array", "items": schema(items) });
+    object(json!({ "items": items, "next": maybe(text()) }), &["items", "next"])
+}
+
+/// What a field of Unified Add Customer takes. Null and blank text say nothing, and are left out.
+fn field(field: &Field) -> Value {
+    let list =
+        |items: Value, most: usize| json!({ "type": ["array", "null"], "items": items, "maxItems": most });
+    match field.kind {
+        Kind::Text(most) => json!({ "type": ["string", "null"], "maxLength": most }),
+        Kind::Email => {
+            json!({ "type": ["string", "null"], "maxLength": 60, "examples": ["ada@example.test"] })
+        }
+        Kind::Mobile => json!({ "type": ["string", "null"], "pattern": "^[0-9]{0,20}$" }),
+        Kind::Country => {
+            json!({ "type": ["string", "null"], "description": "ISO 3166, two capital letters." })
+        }
+        Kind::Currency => {
+            json!({ "type": ["string", "null"], "description": "ISO 4217, three capital letters." })
+        }
+        Kind::Date => json!({ "type": ["string", "null"], "description": "YYYY-MM-DD." }),
+        Kind::Flag => json!({ "type": ["boolean", "null"] }),
+        Kind::OneOf(words) => json!({ "anyOf": [{ "enum": words }, { "type": "null" }] }),
+        Kind::Occupation => {
+            json!({ "type": ["string", "null"], "description": "One of Nium's codes, such as OC0001." })
+        }
+        Kind::Countries => list(text(), 249),
+        Kind::TaxDetails => {
+            list(closed(json!({ "countryOfResidence": text(), "taxIdNumber": text() }), &[]), 249)
+        }
+        Kind::Tags => list(
+            closed(
+                json!({
+            "key": { "type": "string", "maxLength": TAG_KEY_CHARS_MAX },
+            "value": { "type": "string", "maxLength": TAG_VALUE_CHARS_MAX } }),
+                &["key", "value"],
+            ),
+            TAGS_MAX,
+        ),
+        Kind::Texts => json!({ "type": ["object", "null"], "additionalProperties": text() }),
+        Kind::Documents => list(schema("Document"), DOCUMENTS_MAX),
+    }
+}
+
+fn fields(named: impl Iterator<Item = &'static Field>) -> Value {
+    Value::Object(named.map(|known| (known.name.to_owned(), field(known))).collect())
+}
+
+fn requests() -> Value {
+    let updatable = FIELDS.iter().filter(|field| UPDATABLE.contains(&field.name));
+    let mut update = fields(updatable);
+    update["authenticationCode"] = json!({ "type": "string", "description": "Opaque; demanded in the EU and the UK, refused elsewhere; never stored in clear." });
+    let file = closed(
+        json!({ "fileName": text(), "fileType": text(), "document": { "type": "string", "description": "Base64; 2 MiB a file, 10 MiB together." } }),
+        &["fileName", "fileType", "document"],
+    );
+    let document = json!({
+        "identificationType": text(), "identificationValue": text(), "identificationDocExpiry": text(),
+        "identificationIssuingDate": text(), "identificationIssuingAuthority": text(), "identificationDocIssuanceCountry": text(),
+        "identificationDocHolderName": text(), "identificationDocReferenceNumber": text(), "identificationDocColor": text(),
+        "identificationDocument": { "type": "array", "items": file },
+    });
+    let words = |words: Vec<&'static str>| json!({ "type": "string", "enum": words });
+    let mut reasons: Vec<&'static str> = TemporaryReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    reasons.extend(PermanentReason::ALL.iter().map(|reason| reason.as_str()));
+    reasons.extend(UnblockReason::ALL.iter().map(|reason| reason.as_str()));
+    reasons.sort_unstable();
+    reasons.dedup();
+    json!({
+        "Document": closed(document, &["identificationType"]),
+        "Application": closed(fields(FIELDS.iter()), &[]),
+        "Company": object(json!({
+            "businessDetails": { "type": "object", "required": ["businessName", "businessRegistrationNumber", "businessType"] },
+            "riskAssessmentInfo": { "type": "object" }, "region": text(), "tags": { "type": "array", "maxItems": TAGS_MAX },
+        }), &["businessDetails", "riskAssessmentInfo"]),
+        "Correction": closed(json!({ "fields": { "type": "object", "description": "Names of Unified Add Customer." },
+            "documents": { "type": "array", "items": schema("Document"), "maxItems": DOCUMENTS_MAX } }), &[]),
+        "Update": closed(update, &[]),
+        "Block": closed(json!({
+            "action": words(BlockAction::WORDS.to_vec()), "reason": words(reasons),
+            "comment": { "type": "string", "minLength": 1, "maxLength": COMMENT_CHARS_MAX },
+            "receipt": { "type": "string", "description": "Of a permanent block, as the first call gave it." },
+        }), &["action", "reason", "comment"]),
+        "Tags": closed(json!({
+            "set": { "type": "object", "maxProperties": TAGS_MAX, "propertyNames": { "maxLength": TAG_KEY_CHARS_MAX },
+                "additionalProperties": { "type": "string", "minLength": 1, "maxLength": TAG_VALUE_CHARS_MAX } },
+            "delete": { "type": "array", "maxItems": TAGS_MAX, "items": { "type": "string", "minLength": 1, "maxLength": TAG_KEY_CHARS_MAX } },
+        }), &[]),
+        "Decision": closed(json!({ "decision": words(vec!["offer", "final", "retry", "close"]) }), &["decision"]),
+        "RfiAnswer": closed(json!({ "answers": { "type": "array", "minItems": 1, "maxItems": rfi::ITEMS_MAX,
+            "items": closed(json!({ "rfiHashId": text(), "fields": { "type": "object" } }), &["rfiHashId", "fields"]) } }), &["answers"]),
+        "Retry": closed(json!({
+            "kind": words(JobKind::ALL.map(JobKind::as_str).to_vec()), "status": words(vec!["failing", "failed", "parked"]),
+            "customerHashId": id(), "confirm": count() }), &[]),
+    })
+}
+
+fn cases() -> Value {
+    let nium = object(
+        json!({
+            "status": maybe(text()), "complianceStatus": maybe(text()), "remarks": maybe(text()),
+            "complianceRemarks": maybe(text()), "updatedAt": maybe(text()), "lookedAt": time(),
+        }),
+        &["status", "complianceStatus", "lookedAt"],
+    );
+    let correction = object(
+        json!({ "url": text(), "deadline": time(), "class": text(), "fields": { "type": "array", "items": text() } }),
+        &["url", "deadline"],
+    );
+    json!({
+        "Customer": object(json!({
+            "customerHashId": id(), "state": { "enum": CaseState::NAMES }, "since": time(), "version": count(), "reason": text(),
+            "next": maybe(object(json!({ "what": text(), "at": time() }), &["what", "at"])),
+            "nium": maybe(nium), "attempts": object(json!({ "used": count(), "max": count() }), &["used", "max"]),
+            "block": maybe(object(json!({ "permanent": { "type": "boolean" }, "by": text(), "reason": maybe(text()), "comment": maybe(text()) }), &["permanent", "by"])),
+            "rfi": maybe(object(json!({ "open": { "const": true }, "deadline": time(), "overdue": { "type": "boolean" } }), &["open", "deadline", "overdue"])),
+            "correction": maybe(correction), "customerType": maybe(json!({ "enum": ["INDIVIDUAL", "CORPORATE"] })),
+            "redirect": maybe(object(json!({ "expiresAt": time(), "expired": { "type": "boolean" } }), &["expiresAt", "expired"])),
+        }), &["customerHashId", "state", "since", "version", "next", "nium", "block", "rfi", "attempts", "correction"]),
+        "CustomerPage": page("Customer"),
+        "Timeline": page("TimelineLine"),
+        "TimelineLine": object(json!({ "at": time(), "what": text(), "version": count(), "detail": {} }), &["at", "what", "detail"]),
+        "Rfi": object(json!({
+            "customerHashId": id(), "open": { "type": "boolean" }, "deadline": maybe(time()), "overdue": { "type": "boolean" },
+            "fetchedAt": maybe(time()), "items": { "type": "array", "items": schema("RfiItem") },
+        }), &["customerHashId", "open", "deadline", "overdue", "fetchedAt", "items"]),
+        "RfiItem": object(json!({
+            "rfiHashId": text(), "question": text(), "about": maybe(text()), "remarks": maybe(text()),
+            "mandatory": maybe(json!({ "type": "boolean" })), "documentType": maybe(text()),
+            "status": { "enum": ["RFI_REQUESTED", "RFI_RESPONDED"] },
+            "fields": { "type": "array", "items": object(json!({ "name": text(), "label": maybe(text()),
+                "kind": { "enum": ["data", "document"] }, "required": { "type": "boolean" } }), &["name", "kind", "required"]) },
+        }), &["rfiHashId", "question", "status", "fields"]),
+        "Redirect": object(json!({ "customerHashId": id(), "url": text(), "expiresAt": time(), "expired": { "type": "boolean" } }), &["customerHashId", "url", "expiresAt", "expired"]),
+    })
+}
+
+fn answers() -> Value {
+    let problem = || json!({ "type": "array", "items": object(json!({ "field": text(), "message": text() }), &["field", "message"]) });
+    let difference = || json!({ "type": "array", "items": object(json!({ "field": text() }), &["field"]) });
+    let statuses = EffectStatus::ALL.map(EffectStatus::as_str);
+    json!({
+        "Problem": object(json!({
+            "type": text(), "title": text(), "status": { "type": "integer" }, "code": text(), "detail": text(),
+            "hint": text(), "errors": problem(),
+        }), &["type", "title", "status", "code"]),
+        "Effect": object(json!({
+            "effectId": text(), "customerHashId": maybe(id()), "kind": text(), "status": { "enum": statuses },
+            "ended": { "type": "boolean" }, "attempts": count(), "createdAt": time(), "endedAt": maybe(time()),
+            "outcome": maybe(text()), "said": maybe(json!({ "type": "object" })),
+        }), &["effectId", "customerHashId", "kind", "status", "ended", "attempts", "createdAt"]),
+        "DryRun": object(json!({ "dryRun": { "const": true }, "method": text(), "path": text(), "body": {} }), &["dryRun", "method", "path", "body"]),
+        "Receipt": object(json!({ "receipt": text(), "would": { "type": "object" } }), &["receipt", "would"]),
+        "Stored": object(json!({ "effectId": text() }), &["effectId"]),
+        "Kept": object(json!({ "customerHashId": id(), "warnings": problem() }), &["customerHashId", "warnings"]),
+        "Corrected": object(json!({ "correctionId": id(), "effectId": text(), "difference": difference() }), &["correctionId", "effectId", "difference"]),
+        "Preview": object(json!({ "request": { "type": "object" }, "difference": difference(), "problems": problem() }), &["request", "difference", "problems"]),
+        "Count": object(json!({ "count": count(), "most": count() }), &["count", "most"]),
+        "Retried": object(json!({ "retried": count() }), &["retried"]),
+        "Ready": object(json!({ "status": { "enum": ["ready", "degraded", "stopping", "not_ready"] } }), &["status"]),
+    })
+}
+
+fn evidence() -> Value {
+    json!({
+        "Callback": object(json!({
+            "id": count(), "customerHashId": maybe(id()), "requestId": maybe(text()), "source": { "enum": ["callback", "webhook"] },
+            "template": maybe(text()), "receivedAt": time(), "lastReceivedAt": time(), "deliveries": count(),
+        }), &["id", "customerHashId", "requestId", "source", "receivedAt", "lastReceivedAt", "deliveries"]),
+        "CallbackPage": page("Callback"),
+        "Job": object(json!({
+            "kind": { "enum": JobKind::ALL.map(JobKind::as_str) }, "status": { "enum": JobStatus::ALL.map(JobStatus::as_str) },
+            "customerHashId": maybe(id()), "since": time(), "ageSeconds": count(), "dueAt": maybe(time()),
+            "attempts": count(), "reason": maybe(text()),
+        }), &["kind", "status", "customerHashId", "since", "ageSeconds", "dueAt", "attempts", "reason"]),
+        "JobPage": page("Job"),
+        "Sweep": object(json!({
+            "id": count(), "kind": { "enum": ["baseline", "full"] }, "askedBy": text(), "askedAt": time(), "page": count(),
+            "back": { "type": "boolean" }, "pages": maybe(count()), "total": maybe(count()), "seen": count(), "found": count(),
+            "unreadable": count(), "failures": count(), "trouble": maybe(text()), "dueAt": maybe(time()), "endedAt": maybe(time()),
+            "outcome": maybe(json!({ "enum": ["complete", "given_up"] })),
+        }), &["id", "kind", "askedBy", "askedAt", "seen", "found", "endedAt"]),
+        "SweepPage": page("Sweep"),
+    })
+}
