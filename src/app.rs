@@ -81,12 +81,13 @@ impl App {
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
+        let nium = Arc::new(nium_client(config, &metrics)?);
         let api_url = config.admin.url.trim_end_matches('/').to_owned();
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
-            nium: nium_client(config, &metrics)?,
+            nium: Arc::clone(&nium),
             vault: Arc::clone(&vault),
             notifier: notifier(config)?,
             clock: clock.clone(),
@@ -95,7 +96,7 @@ impl App {
             metrics: metrics.work.clone(),
         };
         let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
-        let api = Arc::new(api_state(config, &store, vault, clock.clone(), api_url));
+        let api = Arc::new(api_state(config, &store, vault, nium, clock.clone(), api_url));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
@@ -156,6 +157,7 @@ impl App {
             Ok(())
         });
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
+        by_the_side(&life, &self.worker, "marks", worker::marks::mark);
         by_the_side(&life, &self.worker, "drain", worker::drain::drain);
         by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);
@@ -221,12 +223,14 @@ fn api_state(
     config: &Config,
     store: &Arc<Store>,
     vault: Arc<Vault>,
+    nium: Arc<Nium>,
     clock: Clock,
     api_url: String,
 ) -> ApiState {
     let ops = Ops {
         store: Arc::clone(store),
         vault,
+        nium,
         clock,
         region: config.nium.region.map(region),
         api_url,

@@ -35,6 +35,7 @@
 //! worker::acts   ─ Nium::act (block, tags, update)            the same road: intent, look, rules, write, look
 //! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
 //! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
+//! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
 //! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
 //! ```
 //!
@@ -48,7 +49,7 @@
 //! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`, `tests/it/lifecycle.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
-//! 9. Nothing personal lies open: `tests/it/api.rs` searches database and events for planted names.
+//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
 //! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
 //!     `tests/it/timers.rs`.
@@ -59,6 +60,7 @@
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sqlite/jobs.rs`.
 //! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
+//! - What customers can be found by: `src/domain/search.rs`, `src/store/sqlite/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`.
 

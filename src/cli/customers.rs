@@ -5,26 +5,30 @@
 use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
-use reqwest::{Method, Url};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, Target};
-use super::runtime;
+use super::{runtime, search};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// List customers.
     ///
-    /// Example: reinstate customers list --state needs_officer
+    /// Examples:
+    ///   reinstate customers list --state needs_officer --older-than 24h
+    ///   reinstate customers list --compliance-status REJECT --tag tier:gold --limit 20
     #[command(verbatim_doc_comment)]
-    List {
-        /// Only in this state, such as awaiting_correction.
-        #[arg(long)]
-        state: Option<String>,
-        #[command(flatten)]
-        out: Out,
-    },
+    List(search::ListArgs),
+    /// Find customers by what is personal, among ours or in Nium's list.
+    ///
+    /// Examples:
+    ///   reinstate customers search --email ada@example.test
+    ///   reinstate customers search --text "ada sample" --state needs_officer
+    ///   reinstate customers search --source nium --type CORPORATE --registration-number 201912345A
+    #[command(verbatim_doc_comment)]
+    Search(Box<search::SearchArgs>),
     /// Show one customer: our case, and what Nium says.
     Show {
         /// The customerHashId.
@@ -155,7 +159,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     runtime()?.block_on(async {
         match command {
-            Command::List { state, out } => list(sources, state.as_deref(), out).await,
+            Command::List(args) => search::list(sources, args).await,
+            Command::Search(args) => search::search(sources, *args).await,
             Command::Show { id, refresh, out } => {
                 let query = if refresh { "?refresh=true" } else { "" };
                 let (api, json) = open(sources, out)?;
@@ -200,7 +205,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     })
 }
 
-fn open(sources: &Sources, out: Out) -> anyhow::Result<(Api, bool)> {
+pub(super) fn open(sources: &Sources, out: Out) -> anyhow::Result<(Api, bool)> {
     Ok((Api::new(sources, out.target)?, out.json))
 }
 
@@ -220,41 +225,6 @@ fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> String) {
     } else {
         println!("{}", human(shown));
     }
-}
-
-async fn list(sources: &Sources, state: Option<&str>, out: Out) -> anyhow::Result<u8> {
-    let (api, json) = open(sources, out)?;
-    // Only the query is used.
-    let query = Url::parse_with_params("http://localhost", state.map(|state| ("state", state)))?;
-    let query = query.query().unwrap_or_default().to_owned();
-    let (mut cursor, mut shown) = (String::new(), 0_usize);
-    loop {
-        let page = api.want(Method::GET, &format!("/v1/customers?{query}&limit=200{cursor}"), None).await?;
-        for item in page["items"].as_array().into_iter().flatten() {
-            shown += 1;
-            if json {
-                println!("{item}");
-            } else {
-                let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-                println!(
-                    "{}  {:<20} {:<16} {:<10} since {}",
-                    word(&item["customerHashId"]),
-                    word(&item["state"]),
-                    word(&item["nium"]["complianceStatus"]),
-                    word(&item["nium"]["status"]),
-                    word(&item["since"]),
-                );
-            }
-        }
-        match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
-    if shown == 0 {
-        eprintln!("no such customers");
-    }
-    Ok(0)
 }
 
 async fn write(

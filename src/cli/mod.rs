@@ -8,6 +8,7 @@ mod doctor;
 mod healthcheck;
 mod jobs;
 mod sandbox;
+mod search;
 mod serve;
 mod sweep;
 mod token;
@@ -55,7 +56,7 @@ enum Command {
     CheckConfig,
     /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
     Doctor,
-    /// List and show customers; update, block, unblock, tag, decide.
+    /// List, search and show customers; update, block, unblock, tag, decide.
     #[command(subcommand)]
     Customers(customers::Command),
     /// List work that is stuck, and set it going again.

@@ -4,6 +4,7 @@
 //! - `status`, `snapshot`, `remark`: what Nium said, read leniently
 //! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
+//! - `search`: what customers can be found by although it is sealed
 
 pub mod act;
 pub mod application;
@@ -16,5 +17,6 @@ pub mod fields;
 pub mod id;
 pub mod nudge;
 pub mod remark;
+pub mod search;
 pub mod snapshot;
 pub mod status;

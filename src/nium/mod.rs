@@ -3,6 +3,7 @@
 //! - `wire`: answers as they come, leniently
 //! - `parse`: answers into our nouns
 //! - `list`: the Customer List, in either of its releases
+//! - `find`: the same list, for whoever fits
 //! - `error`: what a call came to
 //! - `pace`: leave to call
 //!
@@ -11,6 +12,7 @@
 
 pub mod act;
 pub mod error;
+pub mod find;
 pub mod list;
 pub mod pace;
 mod parse;

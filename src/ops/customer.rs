@@ -29,14 +29,6 @@ pub struct CustomerView {
     correction: Option<Value>,
 }
 
-impl CustomerView {
-    /// Whom it shows.
-    #[must_use]
-    pub fn id(&self) -> CustomerHashId {
-        self.customer_hash_id
-    }
-}
-
 impl Ops {
     /// Everything that happened to a customer we have heard of, oldest first.
     pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, OpsError> {
@@ -64,17 +56,6 @@ impl Ops {
         Ok(self.view(&row, said.as_ref()))
     }
 
-    /// Customers in the order of their ids; remarks are left to [`Ops::show`].
-    pub async fn list(
-        &self,
-        state: Option<&str>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CustomerView>, OpsError> {
-        let rows = self.store.cases(state, after, most).await?;
-        Ok(rows.iter().map(|row| self.view(row, None)).collect())
-    }
-
     /// The last snapshot, opened; `None` if the customer's key was erased.
     pub(super) async fn open_snapshot(
         &self,
@@ -88,7 +69,7 @@ impl Ops {
         Ok(Some(serde_json::from_slice(&key.open(&place, &kept.sealed)?)?))
     }
 
-    fn view(&self, row: &CaseRow, said: Option<&Snapshot>) -> CustomerView {
+    pub(super) fn view(&self, row: &CaseRow, said: Option<&Snapshot>) -> CustomerView {
         let case = &row.case;
         let block = case.beside.block.map(|block| {
             json!({

@@ -4,6 +4,7 @@
 //! - `acts`: blocks, tags, updates, and asking Nium now
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
+//! - `search`: finding customers, ours and Nium's
 //! - `jobs`: work that is stuck, and sweeps
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
@@ -13,6 +14,7 @@ pub mod customer;
 pub mod jobs;
 pub mod officer;
 pub mod once;
+pub mod search;
 
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ use crate::clock::Clock;
 use crate::domain::application::Region;
 use crate::domain::correction::FieldProblem;
 use crate::domain::id::CustomerHashId;
+use crate::nium::Nium;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
@@ -36,6 +39,8 @@ pub struct Ops {
     pub store: Arc<Store>,
     /// Seals what is personal.
     pub vault: Arc<Vault>,
+    /// The client of Nium's API, for what is only read.
+    pub nium: Arc<Nium>,
     /// Where `now` comes from.
     pub clock: Clock,
     /// The regulatory region of this client at Nium; without it only what every region demands is checked.
@@ -82,6 +87,9 @@ pub enum OpsError {
     /// The customer is not as they were when this was prepared.
     #[error("the customer has moved meanwhile")]
     Moved,
+    /// What was to be read at Nium could not be read now.
+    #[error("Nium could not be asked")]
+    Nium(search::NiumTrouble),
     /// A rule or Nium refused an act; the effect as it ended.
     #[error("the act was refused")]
     ActRefused(Box<serde_json::Value>),

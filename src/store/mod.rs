@@ -10,6 +10,7 @@
 pub mod error;
 mod migrate;
 pub mod rows;
+mod search;
 mod sqlite;
 pub mod wake;
 mod watch;
@@ -250,17 +251,6 @@ impl Store {
     pub async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
         store.case(customer).await
-    }
-
-    /// Cases in the order of their ids, after `after`, in one state or all.
-    pub async fn cases(
-        &self,
-        state: Option<&str>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CaseRow>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.cases(state.map(str::to_owned), after, most).await
     }
 
     /// Everything that happened to one customer, oldest first, at most the newest [`TIMELINE_MAX`] lines.

@@ -1,5 +1,6 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
+pub mod search;
 pub mod watch;
 
 use std::fmt;
@@ -104,6 +105,8 @@ pub struct Commit {
     pub case: Option<(Case, Option<Next>)>,
     /// What Nium said.
     pub snapshot: Option<KeptSnapshot>,
+    /// What the customer of that snapshot can be found by; without them they are marked by the side.
+    pub marks: Option<Vec<search::Mark>>,
     /// The application that Nium now has, sealed.
     pub application: Option<Vec<u8>>,
     /// Lines for the timeline.

@@ -19,6 +19,7 @@ use crate::flow::retry::backoff;
 use crate::flow::timers;
 use crate::nium::error::{LookError, Trouble};
 use crate::nium::pace::Class;
+use crate::store::rows::search::Mark;
 use crate::store::rows::{
     Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell,
     OpenEffect, OpenKind,
@@ -46,6 +47,8 @@ pub(super) struct Attendance {
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) snapshot: Option<KeptSnapshot>,
+    /// What the customer of the snapshot can be found by.
+    pub(super) marks: Option<Vec<Mark>>,
     pub(super) looked: bool,
     /// Nobody asked for the look; until when a callback about what it saw may be late.
     pub(super) unasked: Option<Timestamp>,
@@ -276,7 +279,8 @@ impl Worker {
         let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts.clone(), sealed };
         attendance.trouble = LookTrouble::default();
         let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
-        let beside = Beside { snapshot: Some(kept), looked: true, hold, unasked, ..Beside::default() };
+        let marks = Some(self.marks_of(snapshot).await?);
+        let beside = Beside { snapshot: Some(kept), marks, looked: true, hold, unasked, ..Beside::default() };
         self.write(attendance, decision, beside, self.clock.now()).await
     }
 
@@ -362,6 +366,7 @@ impl Worker {
         let commit = Commit {
             case: Some((decision.case.clone(), decision.next)),
             snapshot: beside.snapshot,
+            marks: beside.marks,
             application,
             history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
             tells: self.compose(decision, now)?,

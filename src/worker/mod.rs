@@ -10,6 +10,7 @@
 //! - `sweep`: walks over Nium's list, for what callbacks did not say
 //! - `silence`: callbacks that should have come
 //! - `drain`: what the spool holds goes into the store
+//! - `marks`: customers from before they could be searched for are marked
 //! - `house`: what is kept only for a while goes
 
 mod acts;
@@ -18,6 +19,7 @@ mod guard;
 pub mod house;
 mod inbox;
 mod lane;
+pub mod marks;
 pub mod notify;
 mod outbox;
 mod runner;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use self::lane::Lane;
@@ -111,7 +114,7 @@ pub struct Worker {
     options: Options,
     store: Arc<Store>,
     spool: Arc<Spool>,
-    nium: Nium,
+    nium: Arc<Nium>,
     vault: Arc<Vault>,
     notifier: Option<Notifier>,
     clock: Clock,
@@ -120,6 +123,8 @@ pub struct Worker {
     metrics: WorkMetrics,
     lane: Lane,
     claims: AtomicU64,
+    /// The key of the marks that customers are found by.
+    search_key: OnceCell<DataKey>,
 }
 
 /// What a [`Worker`] is made of.
@@ -132,7 +137,7 @@ pub struct Parts {
     /// Callbacks that came while it was away.
     pub spool: Arc<Spool>,
     /// The client of Nium's API.
-    pub nium: Nium,
+    pub nium: Arc<Nium>,
     /// Seals what is personal.
     pub vault: Arc<Vault>,
     /// Tells the app backend; `None` tells nobody.
@@ -165,6 +170,7 @@ impl Worker {
             metrics,
             lane: Lane::default(),
             claims: AtomicU64::new(0),
+            search_key: OnceCell::new(),
         }
     }
 

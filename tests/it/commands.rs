@@ -113,6 +113,41 @@ async fn the_doctor_says_what_to_check_when_callbacks_do_not_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn customers_are_listed_and_searched_on_the_command_line() {
+    let house = House::start().await;
+    let (ana, bo) = (house.rejected("Ana").await, house.rejected("Bo").await);
+    let lines = async |args: &[&str]| {
+        let said = reinstate(&house, &[&["customers"], args].concat(), &[]).await;
+        assert_eq!(said.code, Some(0), "{args:?} {}", said.err);
+        said.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines(&["list", "--compliance-status", "REJECT", "--newer-than", "24h", "--all"]).await.len(),
+        2
+    );
+    assert_eq!(lines(&["list", "--limit", "1"]).await.len(), 1);
+    assert!(
+        lines(&["list", "--status", "Clear", "--tag", "tier:gold", "--older-than", "3d"]).await.is_empty()
+    );
+    let found = lines(&["search", "--text", "ana sample"]).await;
+    assert!(
+        found.len() == 1 && found[0].starts_with(&ana) && found[0].contains("awaiting_correction"),
+        "{found:?}"
+    );
+    let found = lines(&["search", "--source", "nium", "--email", "bo@example.test"]).await;
+    assert!(found.len() == 1 && found[0].starts_with(&bo) && found[0].ends_with("Bo Sample"), "{found:?}");
+    let found = lines(&["search", "--source", "nium", "--order", "DESC", "--limit", "1", "--json"]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&found[0]).unwrap()["customerHashId"], json!(bo));
+    assert!(
+        lines(&["search", "--source", "nium", "--tag", "tier=gold", "--type", "CORPORATE"]).await.is_empty()
+    );
+    let said = reinstate(&house, &["customers", "search", "--registration-number", "1"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("businessRegistrationNumber: is not known for this source"), "{}", said.err);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customers_life_on_the_command_line() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;

@@ -24,6 +24,7 @@ mod model;
 mod outage;
 mod peers;
 mod restart;
+mod search;
 mod serve;
 mod sweep;
 mod tidy;

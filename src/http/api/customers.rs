@@ -1,4 +1,4 @@
-//! `/v1/customers`, `/v1/customers/{id}`, `…/timeline`, `…/decision`: where customers stand.
+//! `/v1/customers/{id}`, `…/timeline`, `…/decision`: where customers stand.
 
 use std::sync::Arc;
 
@@ -12,30 +12,8 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::take::{self, Params};
 use super::{ApiState, answer, problem_of};
-use crate::domain::case::CaseState;
 use crate::domain::decision::OfficerWord;
-use crate::domain::id::CustomerHashId;
 use crate::http::error::{FieldError, Problem};
-
-/// `GET /v1/customers?state=&cursor=&limit=`
-pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result<Response, Problem> {
-    let params = Params::read(&uri, &["state", "cursor", "limit"])?;
-    let wanted = params.get("state");
-    if wanted.is_some_and(|wanted| !CaseState::NAMES.contains(&wanted)) {
-        return Err(take::bad_parameter("state", format!("is one of: {}", CaseState::NAMES.join(", "))));
-    }
-    let after = match params.cursor()? {
-        Some(bytes) => Some(CustomerHashId::from_bytes(bytes.try_into().map_err(|_| take::bad_cursor())?)),
-        None => None,
-    };
-    let limit = params.limit()?;
-    // One more than is shown tells whether there is a next page.
-    let mut items = state.ops.list(wanted, after, limit + 1).await.map_err(|error| problem_of(&error))?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| take::cursor_of(last.id().as_bytes()));
-    Ok(Json(json!({ "items": items, "next": next })).into_response())
-}
 
 /// `GET /v1/customers/{id}?refresh=`: with `refresh=true` Nium is asked first.
 pub(super) async fn show(

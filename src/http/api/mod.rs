@@ -7,6 +7,7 @@ mod callbacks;
 mod corrections;
 mod customers;
 mod jobs;
+mod search;
 pub mod take;
 
 use std::sync::Arc;
@@ -44,7 +45,8 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
-        .route("/v1/customers", route(Need::Read, get(customers::list)))
+        .route("/v1/customers", route(Need::Read, get(search::list)))
+        .route("/v1/customers/search", route(Need::Read, post(search::search)))
         .route(
             "/v1/customers/{id}",
             route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
@@ -101,6 +103,7 @@ fn problem_of(error: &OpsError) -> Problem {
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
         OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")
             .hint("The customer is not as they were; ask without the receipt, look again, and confirm that."),
+        OpsError::Nium(trouble) => search::nium_trouble(trouble),
         OpsError::ActRefused(effect) => acts::refused(effect),
         OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
             .detail(format!("There are {count} such jobs now; nothing was done."))

@@ -7,6 +7,7 @@ mod findings;
 mod fold;
 mod jobs;
 mod read;
+mod search;
 mod sweeps;
 mod tells;
 mod work;
@@ -236,15 +237,6 @@ impl Sqlite {
 
     pub(super) async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
         self.read(move |connection| read::case_row(connection, customer)).await
-    }
-
-    pub(super) async fn cases(
-        &self,
-        state: Option<String>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most)).await
     }
 
     pub(super) async fn timeline(

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
-use super::{findings, sweeps};
+use super::{findings, search, sweeps};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
@@ -224,8 +224,19 @@ pub(super) fn commit(
         let facts = serde_json::to_string(&snapshot.facts)
             .map_err(|error| unwritable("snapshot", customer, &error))?;
         connection
-            .prepare_cached("INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![customer.as_bytes(), ms(snapshot.looked_at), facts, snapshot.sealed])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed, marked) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                customer.as_bytes(),
+                ms(snapshot.looked_at),
+                facts,
+                snapshot.sealed,
+                commit.marks.is_some()
+            ])?;
+        if let Some(marks) = &commit.marks {
+            search::replace(connection, customer, marks)?;
+        }
     }
     if let Some(sealed) = &commit.application {
         put_application(connection, customer, sealed, now)?;
