@@ -184,13 +184,10 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         |why: &str| StoreError::Corrupt { table: "effect", row: key.to_string(), why: why.to_owned() };
     let kind = match kind.as_str() {
         "submit" => OpenKind::Submit,
-        "offer" => OpenKind::Officer(OfficerWord::Offer),
-        "final" => OpenKind::Officer(OfficerWord::Final),
-        "retry" => OpenKind::Officer(OfficerWord::Retry),
-        "close" => OpenKind::Officer(OfficerWord::Close),
-        other => match ActKind::parse(other) {
-            Some(kind) => OpenKind::Act(kind),
-            None => return Err(corrupt("its kind is not known")),
+        other => match (OfficerWord::parse(other), ActKind::parse(other)) {
+            (Some(word), _) => OpenKind::Officer(word),
+            (None, Some(kind)) => OpenKind::Act(kind),
+            (None, None) => return Err(corrupt("its kind is not known")),
         },
     };
     let stage = match row.get::<_, Option<String>>(5)? {
