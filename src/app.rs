@@ -28,6 +28,7 @@ use crate::nium::error::ListError;
 use crate::nium::pace::Class;
 use crate::nium::{self, Nium};
 use crate::ops::Ops;
+use crate::ops::approvals::SecondPerson;
 use crate::spool::{self, Spool};
 use crate::store::wake::Wake;
 use crate::store::{Place, Store, Use};
@@ -237,6 +238,10 @@ fn api_state(
         submissions_max: config.flow.max_submissions,
         client_hash_id: config.nium.client_hash_id.to_string(),
         newer_block_reasons: config.nium.newer_block_reasons,
+        second_person: SecondPerson {
+            permanent_block: takes_two(config, config::SecondPerson::PermanentBlock),
+            override_final: takes_two(config, config::SecondPerson::OverrideFinal),
+        },
         fresh_id: uuid::Uuid::now_v7,
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
@@ -327,8 +332,13 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
             page_size: config.sweep.page_size,
             grace: config.sweep.grace,
         },
+        override_needs_approval: takes_two(config, config::SecondPerson::OverrideFinal),
         addresses_when_completed: config.nium.addresses_when_completed,
     }
+}
+
+fn takes_two(config: &Config, what: config::SecondPerson) -> bool {
+    config.flow.second_person.contains(&what)
 }
 
 fn signed(span: Duration) -> jiff::SignedDuration {

@@ -117,15 +117,20 @@ pub(super) enum Command {
         #[command(flatten)]
         act: ActArgs,
     },
-    /// Decide about a case: offer, final, retry or close.
+    /// Decide about a case: offer, final, retry, close, reapply or take_over.
     ///
-    /// Example: reinstate customers decide ID offer
+    /// Examples:
+    ///   reinstate customers decide ID take_over --note "Asked compliance"
+    ///   reinstate customers decide ID reapply
     #[command(verbatim_doc_comment)]
     Decide {
         /// The customerHashId.
         id: String,
-        /// offer, final, retry or close.
+        /// offer, final, retry, close; reapply for a customer who is blocked for good; take_over for a parked case.
         word: String,
+        /// Why, 1 to 1000 characters; kept sealed.
+        #[arg(long)]
+        note: Option<String>,
         #[command(flatten)]
         out: Out,
     },
@@ -194,11 +199,14 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
                 let body = json!({ "set": pairs(set), "delete": delete });
                 write(sources, Method::POST, path(&id, "/tags"), body, act).await
             }
-            Command::Decide { id, word, out } => {
+            Command::Decide { id, word, note, out } => {
                 let (api, json) = open(sources, out)?;
-                let body = json!({ "decision": word });
+                let mut body = json!({ "decision": word });
+                if let Some(note) = note {
+                    body["note"] = json!(note);
+                }
                 let shown = api.want(Method::POST, &path(&id, "/decision"), Some(&body)).await?;
-                print(&shown, json, |shown| format!("stored as {}", text(&shown["effectId"])));
+                print(&shown, json, said);
                 Ok(0)
             }
         }
@@ -280,7 +288,23 @@ fn agreed() -> bool {
     std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
 }
 
+fn said(shown: &Value) -> String {
+    if let Some(by) = shown["officer"]["by"].as_str() {
+        return format!("in the hand of {by}");
+    }
+    waits(shown).unwrap_or_else(|| format!("stored as {}", text(&shown["effectId"])))
+}
+
+/// What waits for a second person.
+fn waits(shown: &Value) -> Option<String> {
+    let id = shown["approvalId"].as_str()?;
+    Some(format!("waits for a second person: reinstate approvals approve {id}"))
+}
+
 fn ended(effect: &Value) -> String {
+    if let Some(waits) = waits(effect) {
+        return waits;
+    }
     let (status, outcome) = (text(&effect["status"]), text(&effect["outcome"]));
     if effect["ended"] == true {
         format!("{status}: {outcome}")
@@ -309,6 +333,8 @@ fn customer(shown: &Value) -> String {
     line("rfi", &shown["rfi"]);
     line("attempts used", &shown["attempts"]["used"]);
     line("correct until", &shown["correction"]["deadline"]);
+    line("in the hand of", &shown["officer"]["by"]);
+    line("note", &shown["officer"]["note"]);
     line("next", &shown["next"]["what"]);
     line("next at", &shown["next"]["at"]);
     lines.join("\n")

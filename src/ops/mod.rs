@@ -4,11 +4,13 @@
 //! - `acts`: blocks, tags, updates, and asking Nium now
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
+//! - `approvals`: what takes a second person
 //! - `search`: finding customers, ours and Nium's
 //! - `jobs`: work that is stuck, and sweeps
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
 pub mod acts;
+pub mod approvals;
 pub mod correction;
 pub mod customer;
 pub mod jobs;
@@ -53,6 +55,8 @@ pub struct Ops {
     pub client_hash_id: String,
     /// Reasons for a permanent block may be given that are newer than the ordered document.
     pub newer_block_reasons: bool,
+    /// What takes a second person.
+    pub second_person: approvals::SecondPerson,
     /// Gives ids that nobody has used.
     pub fresh_id: fn() -> Uuid,
 }
@@ -66,6 +70,21 @@ pub enum OpsError {
     /// The case is in a state (given) in which this cannot be asked for.
     #[error("the case is in state {0}")]
     WrongState(String),
+    /// The case is in a state (given) in which no officer is asked.
+    #[error("the case is in state {0}; no officer is asked")]
+    NotParked(String),
+    /// The same waits for a second person already, under this id.
+    #[error("the approval {0} is open already")]
+    ApprovalOpen(String),
+    /// There is no such approval.
+    #[error("there is no such approval")]
+    NoSuchApproval,
+    /// Whoever asked for an approval cannot give it.
+    #[error("whoever asked cannot approve")]
+    SamePerson,
+    /// The approval was decided, or ended, before; how.
+    #[error("the approval is {0}")]
+    ApprovalClosed(&'static str),
     /// A correction is on its way already.
     #[error("a correction is already on its way to Nium")]
     UnderWay,

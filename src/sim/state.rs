@@ -103,6 +103,8 @@ pub(super) struct Customer {
     /// Re-initiations that were taken.
     pub(super) submissions: u32,
     pub(super) on_resubmission: Outcome,
+    /// Once blocked for good, the customer may not re-apply.
+    pub(super) refuses_reapplication: bool,
     /// Looks that still see Pending after COMPLETED.
     pub(super) looks_until_clear: u32,
     pub(super) quirks: Quirks,

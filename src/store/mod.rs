@@ -9,6 +9,7 @@
 
 pub mod error;
 mod migrate;
+mod officer;
 pub mod rows;
 mod search;
 mod sqlite;
@@ -28,7 +29,6 @@ use self::rows::{
 };
 use self::wake::Wake;
 use crate::clock::Clock;
-use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::domain::nudge::Nudge;
@@ -155,20 +155,6 @@ impl Store {
         let acceptance = store.correct(submission, self.clock.now()).await?;
         self.wake.wake();
         Ok(acceptance)
-    }
-
-    /// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`. `None`: no such case.
-    pub async fn word(
-        &self,
-        customer: CustomerHashId,
-        word: OfficerWord,
-        by: &str,
-        recorder: Option<Recorder>,
-    ) -> Result<Once<Option<EffectKey>>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        let key = store.word(customer, word, by.to_owned(), recorder, self.clock.now()).await?;
-        self.wake.wake();
-        Ok(key)
     }
 
     /// Law: an act is stored only while no other write is under way for the customer, for the version it was asked for,

@@ -1,5 +1,6 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
+pub mod officer;
 pub mod search;
 pub mod watch;
 
@@ -85,6 +86,8 @@ pub struct OpenEffect {
     pub sealed: Option<Vec<u8>>,
     /// How far an act got.
     pub stage: ActStage,
+    /// A second person has approved it.
+    pub approved: bool,
 }
 
 /// The kinds of effects that run under a customer's lease.
@@ -341,6 +344,8 @@ pub struct CaseRow {
     pub next: Option<Next>,
     /// What Nium said last; `None` before the first look.
     pub snapshot: Option<KeptSnapshot>,
+    /// Who has it in hand, while it stands before the officers.
+    pub in_hand: Option<officer::InHand>,
 }
 
 /// An effect as it is shown.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{WorkError, Worker, notify};
 use crate::domain::case::{Case, CaseState, Stage};
-use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation};
+use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation, OfficerWord};
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::snapshot::{Sighting, Snapshot};
 use crate::flow::classify::classify;
@@ -97,7 +97,7 @@ impl Worker {
             return self.conclude(&mut attendance, &Observation::Interrupted, Beside::default()).await;
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
-            Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
+            Some((OpenKind::Officer(word), _)) => return self.officer(&mut attendance, word).await,
             Some((OpenKind::Act(_), _)) => {
                 let Some(open) = attendance.open.clone() else { return Ok(()) };
                 return self.act(&mut attendance, open).await;
@@ -126,23 +126,29 @@ impl Worker {
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
-    async fn officer(
-        &self,
-        attendance: &mut Attendance,
-        word: crate::domain::decision::OfficerWord,
-        key: &EffectKey,
-    ) -> Result<(), WorkError> {
+    async fn officer(&self, attendance: &mut Attendance, word: OfficerWord) -> Result<(), WorkError> {
         let now = self.clock.now();
-        let mut decision = decide(&attendance.case, &Observation::Officer(word), now, &self.options.policy);
+        let Some((key, approved)) = attendance.open.as_ref().map(|open| (open.key.clone(), open.approved))
+        else {
+            return Ok(());
+        };
+        // Two words of one person, the first of which closes the case, are still one person's.
+        let overrides = matches!(word, OfficerWord::Offer | OfficerWord::Reapply)
+            && matches!(attendance.case.state, CaseState::FinallyRejected { .. });
+        let seen = if overrides && self.options.override_needs_approval && !approved {
+            Observation::NotApproved
+        } else {
+            Observation::Officer(word)
+        };
+        let mut decision = decide(&attendance.case, &seen, now, &self.options.policy);
         let outcome = if decision.case.state == attendance.case.state {
             EffectStatus::Refused
         } else {
             EffectStatus::Done
         };
         // A word that asks for a look changes no state, and is done all the same.
-        let outcome =
-            if word == crate::domain::decision::OfficerWord::Retry { EffectStatus::Done } else { outcome };
-        decision.effect = Some((key.clone(), outcome));
+        let outcome = if word == OfficerWord::Retry { EffectStatus::Done } else { outcome };
+        decision.effect = Some((key, outcome));
         self.write(attendance, &decision, Beside::default(), now).await
     }
 

@@ -65,6 +65,8 @@ pub struct Options {
     pub api_url: String,
     /// About asking Nium by ourselves.
     pub sweep: SweepOptions,
+    /// An offer or a re-application after a final rejection takes a second person's approval.
+    pub override_needs_approval: bool,
     /// Customers whose compliance is COMPLETED may have two of their addresses changed.
     pub addresses_when_completed: bool,
 }

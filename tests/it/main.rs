@@ -21,6 +21,7 @@ mod lifecycle;
 mod list;
 mod listener;
 mod model;
+mod officer;
 mod outage;
 mod peers;
 mod restart;

@@ -280,7 +280,8 @@ fn before_marks(path: &std::path::Path) {
     database
         .execute_batch(
             "DROP TRIGGER snapshot_takes_its_marks; DROP TABLE mark; DROP INDEX snapshot_unmarked;
-             ALTER TABLE snapshot DROP COLUMN marked; DROP INDEX snapshot_by_compliance; DROP INDEX snapshot_by_status;
+             ALTER TABLE snapshot DROP COLUMN marked; DROP INDEX snapshot_by_compliance; DROP INDEX snapshot_by_status; DROP TABLE note; DROP TRIGGER in_hand_while_parked;
+             DROP TABLE in_hand; DROP TABLE approval;
              PRAGMA user_version = 5",
         )
         .unwrap();

@@ -6,6 +6,7 @@ mod column;
 mod findings;
 mod fold;
 mod jobs;
+mod officer;
 mod read;
 mod search;
 mod sweeps;
@@ -36,7 +37,6 @@ use super::rows::{
     TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
-use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::domain::nudge::Nudge;
@@ -156,19 +156,6 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<Acceptance, StoreError> {
         self.writer.run(move |connection| ask::correct(connection, &submission, now)).await
-    }
-
-    pub(super) async fn word(
-        &self,
-        customer: CustomerHashId,
-        word: OfficerWord,
-        by: String,
-        recorder: Option<Recorder>,
-        now: Timestamp,
-    ) -> Result<Once<Option<EffectKey>>, StoreError> {
-        self.writer
-            .run(move |connection| ask::word(connection, customer, word, &by, recorder.as_ref(), now))
-            .await
     }
 
     pub(super) async fn act(

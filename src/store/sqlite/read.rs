@@ -7,12 +7,14 @@ use super::column::{case_of, corrupt, effect_key, maybe_timestamp, ms, next_of, 
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::store::error::{StoreError, UNNAMED};
+use crate::store::rows::officer::InHand;
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 
 pub(super) const CASE_ROW: &str =
     "SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
-        s.looked_at, s.facts, s.sealed
-     FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer";
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note
+     FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer";
 
 /// One case with what Nium said last.
 pub(super) fn case_row(
@@ -49,7 +51,14 @@ pub(super) fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
     let case = case_of(row)?;
     let snapshot = snapshot_of(row).map_err(|error| error.in_row("snapshot", &case.id))?;
     let next = next_of(row).map_err(|error| error.in_row("cases", &case.id))?;
-    Ok(CaseRow { case, next, snapshot })
+    let in_hand = in_hand_of(row, 11).map_err(|error| error.in_row("in_hand", &case.id))?;
+    Ok(CaseRow { case, next, snapshot, in_hand })
+}
+
+/// Who has a case in hand, from three columns.
+pub(super) fn in_hand_of(row: &Row<'_>, first: usize) -> Result<Option<InHand>, StoreError> {
+    let Some(by) = row.get(first)? else { return Ok(None) };
+    Ok(Some(InHand { by, since: timestamp(row.get(first + 1)?)?, note: row.get(first + 2)? }))
 }
 
 /// The snapshot from the columns after those of a case.

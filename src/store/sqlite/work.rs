@@ -25,7 +25,7 @@ const HOLD: &str = "UPDATE head SET epoch = ?2, lease_until = ?3, due_at = ?3 WH
 const CASE: &str = "SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
      FROM cases WHERE customer = ?1";
 
-const OPEN: &str = "SELECT key, lane, kind, status, sealed, progress FROM effect
+const OPEN: &str = "SELECT key, lane, kind, status, sealed, progress, payload IS NOT NULL FROM effect
      WHERE customer = ?1 AND lane IN ('nium', 'officer') AND status IN ('pending', 'sending', 'unclear')
      ORDER BY lane = 'officer' DESC, seq LIMIT 1";
 
@@ -195,7 +195,7 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         None => ActStage::default(),
     };
     let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
-    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key, stage }))
+    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key, stage, approved: row.get(6)? }))
 }
 
 /// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
