@@ -57,6 +57,7 @@
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
+//! - What officers may say: `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sqlite/officer.rs`.
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sqlite/jobs.rs`.
 //! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.

@@ -474,6 +474,30 @@ async fn of_two_who_decide_at_once_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_waits_while_another_write_is_on_its_way() {
+    let (house, kim) = house_of_two().await;
+    let id = approved(&house, "Ana").await;
+    let (_, asked) = block_for_good(&house, &id).await;
+    house.fault(json!({ "endpoint": "update", "customerHashId": id, "kind": "wait", "name": "hold" })).await;
+    let approve = json!({ "verdict": "approve" });
+    let path = format!("/v1/customers/{id}");
+    let (patched, early) =
+        tokio::join!(house.ask(Method::PATCH, &path, Some(json!({ "mobile": "81234567" }))), async {
+            let is_held = async || house.sim.journal().iter().any(|entry| entry.endpoint == "update");
+            house.eventually("an update is on its way", is_held).await;
+            let early = verdict(&house, &kim, &asked["approvalId"], approve.clone()).await;
+            house.nium(Method::POST, "/__sim/release/hold", json!({})).await;
+            early
+        });
+    assert_eq!((early.0, &early.1["code"]), (409, &json!("write_under_way")), "{early:?}");
+    assert_eq!(patched.0, 200, "{patched:?}");
+    let (status, done) = verdict(&house, &kim, &asked["approvalId"], approve).await;
+    assert_eq!(status, 202, "it was open still: {done}");
+    assert_eq!(ended(&house, &done["effectId"]).await["status"], "done");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn approvals_are_paged_open_ones_first_and_odd_requests_refused() {
     let (house, kim) = house_of_two().await;
     let mut wanted = Vec::new();

@@ -28,8 +28,8 @@ fn explore(rules: &Rules, laws: &[Law], skew: i64, left: Left) -> Result<usize, 
 }
 
 /// The same for a customer who is blocked for good: only an officer's word leads on from there.
-fn explore_blocked(laws: &[Law], skew: i64, left: Left) -> Result<usize, Broken> {
-    Search::new(&Rules::OURS, laws).run(&[World::begin(Says::Blocked, skew, left)])
+fn explore_blocked(rules: &Rules, laws: &[Law], skew: i64, left: Left) -> Result<usize, Broken> {
+    Search::new(rules, laws).run(&[World::begin(Says::Blocked, skew, left)])
 }
 
 /// Together they would be too many: each bound lets another kind of trouble go deep, with all the rest around it small.
@@ -75,7 +75,7 @@ fn every_law_holds_wherever_a_customer_can_get_to() {
     for (what, skew, left) in
         [("a blocked customer re-applies", 0, more), ("the same, on a late clock", -SECOND, one)]
     {
-        match explore_blocked(&Law::ALL, skew, left) {
+        match explore_blocked(&Rules::OURS, &Law::ALL, skew, left) {
             Ok(states) => println!("{what}: {states} states"),
             Err(broken) => panic!("{what}: {}", broken.trace),
         }
