@@ -383,6 +383,26 @@ async fn overriding_a_final_rejection_takes_two_and_a_refusal_leaves_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn re_applying_after_a_final_rejection_takes_two_as_well() {
+    let (house, kim) = house_of_two().await;
+    let id = house.rejected("Ana").await;
+    let (_, asked) = block_for_good(&house, &id).await;
+    verdict(&house, &kim, &asked["approvalId"], json!({ "verdict": "approve" })).await;
+    let case = house.until(&id, "finally_rejected").await;
+    assert_eq!(case["reason"], "blocked");
+    let (_, asked) = decide(&house, &id, json!({ "decision": "reapply" })).await;
+    let (status, done) = verdict(&house, &kim, &asked["approvalId"], json!({ "verdict": "approve" })).await;
+    assert_eq!(status, 202, "{done}");
+    let case = house.until(&id, "awaiting_correction").await;
+    assert_eq!(case["correction"]["reapplication"], true);
+    let story = house.story(&id).await;
+    let order = ["approval asked", "approval", "officer", "-> awaiting_correction: An officer let"];
+    let places: Vec<usize> = order.iter().map(|line| story.rfind(&format!("\n{line}")).unwrap()).collect();
+    assert!(places.is_sorted(), "{story}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_words_of_one_person_do_not_stand_for_two_persons() {
     let (house, _) = house_of_two().await;
     let id = house.rejected("Ana").await;

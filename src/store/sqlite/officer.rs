@@ -241,7 +241,7 @@ fn ask(connection: &Connection, new: &NewApproval, now: Timestamp) -> Answered<A
         match there.status_at(now) {
             // It is open on file only.
             ended @ (ApprovalStatus::Lapsed | ApprovalStatus::Expired) => {
-                close(connection, &there, ended, None, None, now)?;
+                close(connection, &there, ended, None, now)?;
             }
             ApprovalStatus::Open | ApprovalStatus::Approved | ApprovalStatus::Refused => {
                 return Ok((ApprovalAsked::Open(there.id), None));
@@ -286,7 +286,7 @@ fn decide(connection: &Connection, verdict: &NewVerdict, now: Timestamp) -> Resu
     match (row.status, row.status_at(now)) {
         (ApprovalStatus::Open, ApprovalStatus::Open) => {}
         (ApprovalStatus::Open, ended) => {
-            close(connection, &row, ended, None, None, now)?;
+            close(connection, &row, ended, None, now)?;
             let moved = ended == ApprovalStatus::Lapsed;
             return Ok(if moved { Decided::Moved } else { Decided::Expired });
         }
@@ -301,11 +301,12 @@ fn decide(connection: &Connection, verdict: &NewVerdict, now: Timestamp) -> Resu
     let note = put_note(connection, row.customer, verdict.note.as_ref())?;
     let by = Some((verdict.by.as_str(), note.as_deref()));
     if !verdict.approve {
-        close(connection, &row, ApprovalStatus::Refused, by, None, now)?;
+        close(connection, &row, ApprovalStatus::Refused, by, now)?;
         return Ok(Decided::Refused);
     }
+    put_end(connection, &row, ApprovalStatus::Approved, by, now)?;
     let key = perform(connection, &row, verdict, &case, now)?;
-    close(connection, &row, ApprovalStatus::Approved, by, Some(&key), now)?;
+    mark_ended(connection, &row, ApprovalStatus::Approved, by, Some(&key), now)?;
     Ok(Decided::Approved(key.to_string()))
 }
 
@@ -349,12 +350,42 @@ fn perform(
     Ok(act.key.clone())
 }
 
-/// Ends an approval: by a second person, with their note and what is done, or by itself.
+/// Who decided, and their note.
+type Second<'a> = Option<(&'a str, Option<&'a str>)>;
+
+/// Ends an approval without anything being done: by a second person, or by itself.
 fn close(
     connection: &Connection,
     row: &ApprovalRow,
     status: ApprovalStatus,
-    by: Option<(&str, Option<&str>)>,
+    by: Second<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    put_end(connection, row, status, by, now)?;
+    mark_ended(connection, row, status, by, None, now)
+}
+
+/// The line in the timeline; it stands before what was approved.
+fn put_end(
+    connection: &Connection,
+    row: &ApprovalRow,
+    status: ApprovalStatus,
+    by: Second<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut detail =
+        json!({ "approvalId": row.id, "what": row.kind, "became": status, "askedBy": row.asked_by });
+    put_part(&mut detail, "by", by.map(|(by, _)| by));
+    put_part(&mut detail, "noteId", by.and_then(|(_, note)| note));
+    let version = row.case_version.unwrap_or(row.version);
+    put_history(connection, row.customer, version, &HistoryLine { what: "approval", detail }, now)
+}
+
+fn mark_ended(
+    connection: &Connection,
+    row: &ApprovalRow,
+    status: ApprovalStatus,
+    by: Second<'_>,
     effect: Option<&EffectKey>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -365,12 +396,7 @@ fn close(
              WHERE id = ?1 AND status = 'open'",
         )?
         .execute(params![row.id, status.as_str(), second, ms(now), note, effect.map(EffectKey::as_str)])?;
-    let mut detail =
-        json!({ "approvalId": row.id, "what": row.kind, "became": status, "askedBy": row.asked_by });
-    put_part(&mut detail, "by", second);
-    put_part(&mut detail, "noteId", note);
-    let version = row.case_version.unwrap_or(row.version);
-    put_history(connection, row.customer, version, &HistoryLine { what: "approval", detail }, now)
+    Ok(())
 }
 
 const APPROVAL: &str =
@@ -445,7 +471,7 @@ fn expire(connection: &Connection, most: usize, now: Timestamp) -> Result<usize,
         ended.push(approval_of(row)?);
     }
     for row in &ended {
-        close(connection, row, ApprovalStatus::Expired, None, None, now)?;
+        close(connection, row, ApprovalStatus::Expired, None, now)?;
     }
     Ok(ended.len())
 }
