@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::acts::Asking;
 use super::once::{Answered, Once};
-use super::{ACCEPTED, Ops, OpsError};
+use super::{ACCEPTED, Failure, Ops, OpsError};
 use crate::domain::act::Act;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
@@ -154,10 +154,9 @@ impl Ops {
         Ok(views)
     }
 
-    async fn approval_view(&self, row: &ApprovalRow) -> Result<ApprovalView, OpsError> {
+    /// The notes about the customer, and the act: the second person has to see what they approve.
+    async fn sealed_parts(&self, row: &ApprovalRow) -> Result<(Map<String, Value>, Option<Value>), OpsError> {
         let notes = self.notes(row.customer).await?;
-        let note = |id: &Option<String>| id.as_ref().and_then(|id| notes.get(id));
-        // The second person has to see what they approve.
         let act = match self.waiting_act(row).await? {
             Some(Act::Block { action, comment }) => {
                 let (action, reason) = action.words();
@@ -165,6 +164,20 @@ impl Ops {
             }
             Some(Act::Tags { .. } | Act::Update { .. }) | None => None,
         };
+        Ok((notes, act))
+    }
+
+    async fn approval_view(&self, row: &ApprovalRow) -> Result<ApprovalView, OpsError> {
+        let (notes, act) = match self.sealed_parts(row).await {
+            Ok(parts) => parts,
+            // One that does not open must not hide the others; nobody can approve it either.
+            Err(OpsError::Failed(failure @ (Failure::Vault(_) | Failure::Unreadable(_)))) => {
+                tracing::error!(approval = row.id, error = %failure, "an approval cannot be read");
+                (Map::new(), Some(json!({ "unreadable": true })))
+            }
+            Err(other) => return Err(other),
+        };
+        let note = |id: &Option<String>| id.as_ref().and_then(|id| notes.get(id));
         let place = match row.status {
             ApprovalStatus::Open => ApprovalPlace::Open(row.seq),
             ApprovalStatus::Approved

@@ -463,13 +463,11 @@ fn approval_of(row: &Row<'_>) -> Result<ApprovalRow, StoreError> {
 
 fn expire(connection: &Connection, most: usize, now: Timestamp) -> Result<usize, StoreError> {
     let mut read = connection.prepare_cached(&format!(
-        "{APPROVAL} WHERE a.status = 'open' AND a.expires_at <= ?1 ORDER BY a.expires_at LIMIT ?2"
+        "{APPROVAL} WHERE a.status = 'open' AND a.expires_at <= ?1 ORDER BY a.expires_at"
     ))?;
-    let mut rows = read.query(params![ms(now), i64::try_from(most).unwrap_or(i64::MAX)])?;
-    let mut ended = Vec::new();
-    while let Some(row) = rows.next()? {
-        ended.push(approval_of(row)?);
-    }
+    let mut rows = read.query(params![ms(now)])?;
+    let ended = readable(&mut rows, most, approval_of)?;
+    drop(rows);
     for row in &ended {
         close(connection, row, ApprovalStatus::Expired, None, now)?;
     }
