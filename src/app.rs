@@ -334,6 +334,7 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         },
         override_needs_approval: takes_two(config, config::SecondPerson::OverrideFinal),
         addresses_when_completed: config.nium.addresses_when_completed,
+        redirect_lives: config.nium.redirect_lives,
     }
 }
 

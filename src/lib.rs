@@ -33,6 +33,8 @@
 //!                └ Store::commit(lease, …)                   case, timeline, effects, nudges handled: one transaction
 //! worker::outbox ─ Nium::add_customer                        `sending` is on disk before the first byte
 //! worker::acts   ─ Nium::act (block, tags, update)            the same road: intent, look, rules, write, look
+//! worker::rfi    ─ Nium::rfi                                 fetched with the look that says so, before it is decided about
+//! worker::onboard ─ Nium::found_by, Nium::act ─► Store::applied   an applicant has no id: Nium's list is looked at
 //! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
 //! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
 //! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
@@ -46,7 +48,8 @@
 //! 3. No call while a transaction is open: the store never hands one out (`src/store/mod.rs`).
 //! 4. A lost lease changes nothing: `tests/it/laws.rs`.
 //! 5. An unclear write is never repeated blindly: `tests/it/journeys.rs`, `src/flow/tests.rs`, `tests/it/model`.
-//! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`, `tests/it/lifecycle.rs`.
+//! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`, `tests/it/lifecycle.rs`,
+//!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
 //! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.

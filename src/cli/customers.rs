@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, Target};
-use super::{runtime, search};
+use super::{applications, runtime, search};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
@@ -134,6 +134,8 @@ pub(super) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    #[command(flatten)]
+    Applications(applications::Command),
 }
 
 /// How the answer is written, and whom to ask.
@@ -151,12 +153,19 @@ pub(super) struct Out {
 pub(super) struct ActArgs {
     /// Print the exact request to Nium, secrets masked, and do nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     #[command(flatten)]
-    out: Out,
+    pub(super) out: Out,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+impl ActArgs {
+    /// A write that is done.
+    pub(super) fn of(out: Out) -> Self {
+        Self { dry_run: false, out }
+    }
+}
+
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -199,6 +208,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
                 let body = json!({ "set": pairs(set), "delete": delete });
                 write(sources, Method::POST, path(&id, "/tags"), body, act).await
             }
+            Command::Applications(command) => applications::run(sources, command).await,
             Command::Decide { id, word, note, out } => {
                 let (api, json) = open(sources, out)?;
                 let mut body = json!({ "decision": word });
@@ -218,16 +228,16 @@ pub(super) fn open(sources: &Sources, out: Out) -> anyhow::Result<(Api, bool)> {
 }
 
 /// Ids come from the command line; only what can stand in a path reaches one.
-fn path(id: &str, rest: &str) -> String {
+pub(super) fn path(id: &str, rest: &str) -> String {
     let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     format!("/v1/customers/{id}{rest}")
 }
 
-fn pairs(pairs: Vec<(String, String)>) -> Value {
+pub(super) fn pairs(pairs: Vec<(String, String)>) -> Value {
     Value::Object(pairs.into_iter().map(|(name, value)| (name, json!(value))).collect::<Map<_, _>>())
 }
 
-fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> String) {
+pub(super) fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> String) {
     if as_json {
         println!("{}", serde_json::to_string_pretty(shown).unwrap_or_default());
     } else {
@@ -235,7 +245,7 @@ fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> String) {
     }
 }
 
-async fn write(
+pub(super) async fn write(
     sources: &Sources,
     method: Method,
     path: String,
@@ -244,11 +254,11 @@ async fn write(
 ) -> anyhow::Result<u8> {
     let (api, json) = open(sources, act.out)?;
     let query = if act.dry_run { "?dryRun=true" } else { "" };
-    let shown = api.want(method, &format!("{path}{query}"), Some(&body)).await?;
+    let body = (!body.is_null()).then_some(&body);
+    let shown = api.want(method, &format!("{path}{query}"), body).await?;
     if act.dry_run {
         print(&shown, json, |shown| {
-            let body = serde_json::to_string_pretty(&shown["body"]).unwrap_or_default();
-            format!("{} {}\n{body}", text(&shown["method"]), text(&shown["path"]))
+            format!("{} {}\n{}", text(&shown["method"]), text(&shown["path"]), request(&shown["body"]))
         });
         return Ok(0);
     }
@@ -301,13 +311,27 @@ fn waits(shown: &Value) -> Option<String> {
     Some(format!("waits for a second person: reinstate approvals approve {id}"))
 }
 
+/// A body for Nium, to be read by a person.
+pub(super) fn request(body: &Value) -> String {
+    serde_json::to_string_pretty(body).unwrap_or_default()
+}
+
 fn ended(effect: &Value) -> String {
     if let Some(waits) = waits(effect) {
         return waits;
     }
     let (status, outcome) = (text(&effect["status"]), text(&effect["outcome"]));
     if effect["ended"] == true {
-        format!("{status}: {outcome}")
+        let mut lines = vec![format!("{status}: {outcome}")];
+        for (name, value) in [
+            ("customerHashId", &effect["said"]["customerHashId"]),
+            ("goes on at", &effect["said"]["redirectUrl"]),
+            ("until", &effect["said"]["redirectExpiresAt"]),
+            ("message", &effect["said"]["message"]),
+        ] {
+            lines.extend(value.as_str().map(|value| format!("{name:<18} {value}")));
+        }
+        lines.join("\n")
     } else {
         format!("not done yet ({status}); see GET /v1/effects/{}", text(&effect["effectId"]))
     }
@@ -322,6 +346,7 @@ fn customer(shown: &Value) -> String {
         }
     };
     line("customer", &shown["customerHashId"]);
+    line("type", &shown["customerType"]);
     line("state", &shown["state"]);
     line("reason", &shown["reason"]);
     line("since", &shown["since"]);
@@ -331,6 +356,7 @@ fn customer(shown: &Value) -> String {
     line("looked at", &shown["nium"]["lookedAt"]);
     line("block", &shown["block"]);
     line("rfi", &shown["rfi"]);
+    line("goes on until", &shown["redirect"]["expiresAt"]);
     line("attempts used", &shown["attempts"]["used"]);
     line("correct until", &shown["correction"]["deadline"]);
     line("in the hand of", &shown["officer"]["by"]);
@@ -348,6 +374,6 @@ fn timeline(shown: &Value) -> String {
         .join("\n")
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit 0: done; 1: failed; 64: bad usage or configuration.
 
+mod applications;
 mod approvals;
 pub mod check_config;
 mod client;

@@ -64,6 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     key("nium.settle_ms", Kind::One),
     key("nium.addresses_when_completed", Kind::One),
     key("nium.newer_block_reasons", Kind::One),
+    key("nium.redirect_minutes", Kind::One),
     key("callback.secret_path", Kind::Secret),
     key("callback.allow_from", Kind::List),
     key("callback.trusted_proxies", Kind::List),

@@ -34,6 +34,9 @@ const TIMEOUT_MS: RangeInclusive<u64> = 100..=120_000;
 /// Milliseconds before an unclear write is looked at; more than ten minutes would keep the customer waiting.
 const SETTLE_MS: RangeInclusive<u64> = 100..=600_000;
 
+/// Minutes that an address at a vendor can be used, when Nium does not say; a week is longer than any vendor's.
+const REDIRECT_MINUTES: RangeInclusive<u64> = 1..=10_080;
+
 /// Nium, as seen by one client.
 #[derive(Clone, Debug)]
 pub struct Nium {
@@ -61,6 +64,8 @@ pub struct Nium {
     pub addresses_when_completed: bool,
     /// Whether reasons for a permanent block are sent that are newer than the ordered document.
     pub newer_block_reasons: bool,
+    /// How long an address at a vendor can be used, when Nium does not say.
+    pub redirect_lives: Duration,
     /// How long to let Nium settle after a write of unclear outcome before looking.
     pub settle: Duration,
 }
@@ -132,6 +137,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Nium, Told> {
     let settle = reader.millis("nium.settle_ms", &SETTLE_MS);
     let addresses_when_completed = reader.flag("nium.addresses_when_completed");
     let newer_block_reasons = reader.flag("nium.newer_block_reasons");
+    let redirect_minutes = reader.whole::<u64>("nium.redirect_minutes", &REDIRECT_MINUTES);
     if let (Ok(connect), Ok(whole)) = (connect_timeout, timeout)
         && whole < connect
     {
@@ -152,6 +158,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Nium, Told> {
         settle: settle?,
         addresses_when_completed: addresses_when_completed?,
         newer_block_reasons: newer_block_reasons?,
+        redirect_lives: Duration::from_secs(redirect_minutes? * 60),
     })
 }
 

@@ -1,5 +1,6 @@
-//! Writes at Nium other than a submission: blocks (contract section 8), tags (12.3), updates (12.1). An *act* is asked for,
-//! stored, and done by the worker after a fresh look; its types admit only what Nium documents.
+//! Writes at Nium other than a submission: blocks (contract section 8), tags (12.3), updates (12.1), onboarding (9), a new
+//! address for the customer's check, an answer to what Nium asks (12.4). An *act* is asked for, stored, and done by the worker after a fresh look; its types
+//! admit only what Nium documents.
 
 use std::fmt;
 
@@ -10,6 +11,10 @@ use uuid::Uuid;
 
 use super::application::Region;
 use super::fields::{Field, FieldProblem, Kind};
+use super::id::CustomerHashId;
+use super::onboarding::Applicant;
+use super::rfi::Answers;
+use super::snapshot::CompanyIds;
 
 /// Longest comment of a block, in characters (contract section 8).
 pub const COMMENT_CHARS_MAX: usize = 255;
@@ -223,6 +228,20 @@ pub enum Act {
         /// Names of Customer Update, values within its bounds; `authenticationCode` among them where the region wants it.
         fields: Map<String, Value>,
     },
+    /// Make a customer of somebody.
+    Onboard {
+        /// Of whom.
+        applicant: Applicant,
+    },
+    /// Ask for a new address at which the customer goes on with the vendor's check.
+    Regenerate,
+    /// Answer what Nium asks of the customer.
+    Rfi {
+        /// Everything that is asked, at once.
+        answers: Answers,
+        /// A company's names at Nium.
+        company: Option<CompanyIds>,
+    },
 }
 
 impl fmt::Debug for Act {
@@ -244,6 +263,9 @@ pub enum ActStage {
         request_id: Uuid,
         /// Times it was sent, this one included.
         sends: u32,
+        /// Onboarding: customers who looked like the applicant before it was sent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<CustomerHashId>,
     },
     /// Sent, and nobody knows whether it arrived: look first.
     Unclear {
@@ -253,6 +275,9 @@ pub enum ActStage {
         settled_at: Timestamp,
         /// Times it was sent.
         sends: u32,
+        /// Onboarding: customers who looked like the applicant before it was sent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<CustomerHashId>,
     },
     /// Nium took it; a look shows what has become of it.
     Taken,
@@ -267,11 +292,18 @@ pub enum ActKind {
     Tags,
     /// Customer Update.
     Update,
+    /// Unified Add Customer or Onboard Corporate Customer, for somebody new.
+    Onboard,
+    /// Regenerate KYC URL.
+    Regenerate,
+    /// Respond to RFI.
+    Rfi,
 }
 
 impl ActKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Block, Self::Tags, Self::Update];
+    pub const ALL: [Self; 6] =
+        [Self::Block, Self::Tags, Self::Update, Self::Onboard, Self::Regenerate, Self::Rfi];
 
     /// The word used in the API, the database and metrics.
     #[must_use]
@@ -280,6 +312,9 @@ impl ActKind {
             Self::Block => "block",
             Self::Tags => "tags",
             Self::Update => "update",
+            Self::Onboard => "onboard",
+            Self::Regenerate => "regenerate",
+            Self::Rfi => "rfi",
         }
     }
 
@@ -298,6 +333,9 @@ impl Act {
             Self::Block { .. } => ActKind::Block,
             Self::Tags { .. } => ActKind::Tags,
             Self::Update { .. } => ActKind::Update,
+            Self::Onboard { .. } => ActKind::Onboard,
+            Self::Regenerate => ActKind::Regenerate,
+            Self::Rfi { .. } => ActKind::Rfi,
         }
     }
 
@@ -403,6 +441,9 @@ impl Act {
                     fields.keys().filter(|name| *name != "authenticationCode").collect();
                 json!({ "fields": names })
             }
+            Self::Onboard { applicant } => json!({ "customerType": applicant.kind() }),
+            Self::Regenerate => json!({}),
+            Self::Rfi { answers, .. } => json!({ "items": answers.items().len() }),
         }
     }
 }

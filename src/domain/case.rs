@@ -59,6 +59,9 @@ pub struct Rfi {
     pub deadline: Timestamp,
     /// The deadline passed, and was told.
     pub overdue: bool,
+    /// Tells this request from the next; `None` until its items were fetched.
+    #[serde(default)]
+    pub mark: Option<u32>,
 }
 
 /// A block on the customer's account (contract section 8).
@@ -164,6 +167,21 @@ impl CaseState {
         "finally_rejected",
         "needs_officer",
     ];
+
+    /// Whether Nium, or a vendor for it, is checking: an address to go on at is of use.
+    #[must_use]
+    pub fn is_with_nium(&self) -> bool {
+        match self {
+            Self::Watching { .. } | Self::UnderReview { .. } => true,
+            Self::Rejected { .. }
+            | Self::AwaitingCorrection { .. }
+            | Self::Submitting { .. }
+            | Self::Reinstated
+            | Self::Approved
+            | Self::FinallyRejected { .. }
+            | Self::NeedsOfficer { .. } => false,
+        }
+    }
 
     /// Whether an approval from here is a reinstatement.
     #[must_use]

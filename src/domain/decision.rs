@@ -56,6 +56,8 @@ pub struct Look {
     pub blocked_by: Option<BlockedBy>,
     /// The customer is known from the first sweep of this installation alone: nothing that happened before is told.
     pub historic: bool,
+    /// What Nium asks of the customer, as a fingerprint; `None` where it asks nothing, or that could not be had.
+    pub rfi_mark: Option<u32>,
     /// An `x-request-id` nobody has used, for a submission that this look may release.
     pub fresh_request_id: Uuid,
 }

@@ -4,11 +4,14 @@
 //! - `status`, `snapshot`, `remark`: what Nium said, read leniently
 //! - `case`, `effect`, `decision`: where a customer stands, and what follows from what is learned
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
+//! - `onboarding`, `company`: who is to become a customer
+//! - `act`, `rfi`: writes at Nium other than a submission, and what it asks of a customer
 //! - `search`: what customers can be found by although it is sealed
 
 pub mod act;
 pub mod application;
 pub mod case;
+pub mod company;
 pub mod correction;
 pub mod decision;
 pub mod documents;
@@ -16,7 +19,9 @@ pub mod effect;
 pub mod fields;
 pub mod id;
 pub mod nudge;
+pub mod onboarding;
 pub mod remark;
+pub mod rfi;
 pub mod search;
 pub mod snapshot;
 pub mod status;

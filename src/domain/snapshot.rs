@@ -178,6 +178,21 @@ pub struct Snapshot {
     pub block_comment: Option<String>,
     /// What Nium has on file, under the names of Unified Add Customer, masked values left out.
     pub profile: Map<String, Value>,
+    /// A company's names at Nium; persons have none.
+    #[serde(default)]
+    pub company: Option<CompanyIds>,
+}
+
+/// How Nium names a company beside its `customerHashId`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompanyIds {
+    /// `clientId`, such as `NIM…`.
+    pub client_id: Option<String>,
+    /// `caseId` of its compliance.
+    pub case_id: Option<String>,
+    /// The region under whose rules it was onboarded.
+    pub region: Option<String>,
 }
 
 impl Snapshot {

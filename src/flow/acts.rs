@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::act::{Act, BlockAction, TAGS_MAX, may_change_when_completed};
+use crate::domain::rfi::{Answers, RfiItem};
 use crate::domain::snapshot::{BlockedBy, Snapshot};
 use crate::domain::status::{Compliance, Status};
 
@@ -18,13 +19,65 @@ pub enum Verdict {
 }
 
 /// Judges an act. `sent`: it was sent before, and nobody knows whether it arrived; then what it wants is evidence that it
-/// did. `widened` is the setting about addresses of completed customers.
+/// did. `asked` is what Nium asks of the customer now; `widened` is the setting about addresses of completed customers.
 #[must_use]
-pub fn judge(act: &Act, seen: &Snapshot, sent: bool, widened: bool) -> Verdict {
+pub fn judge(act: &Act, seen: &Snapshot, asked: &[RfiItem], sent: bool, widened: bool) -> Verdict {
     match act {
         Act::Block { action, .. } => block(*action, seen, sent),
         Act::Tags { changes } => tags(changes, seen),
         Act::Update { fields } => update(fields, seen, widened),
+        // Nobody is there to be looked at; the worker looks for a double instead.
+        Act::Onboard { .. } => Verdict::Send,
+        Act::Regenerate => regenerate(seen),
+        Act::Rfi { answers, .. } => rfi(answers, seen, asked, sent),
+    }
+}
+
+/// Answers are taken only while Nium asks, and only for all that it asks (contract section 12.4). Once they were sent, a
+/// customer of whom something else is asked, or nothing, shows that they arrived.
+fn rfi(answers: &Answers, seen: &Snapshot, asked: &[RfiItem], sent: bool) -> Verdict {
+    if seen.facts.compliance != Some(Compliance::RfiRequested) {
+        return if sent {
+            Verdict::Already
+        } else {
+            Verdict::Refuse("no_rfi_open", "Nium does not ask this customer for anything now.")
+        };
+    }
+    let is_open = |id: &str| asked.iter().any(|item| item.open && item.id == id);
+    let is_answered = |item: &RfiItem| answers.ids().any(|id| id == item.id);
+    if answers.ids().all(is_open) && asked.iter().filter(|item| item.waits()).all(is_answered) {
+        Verdict::Send
+    } else if sent {
+        Verdict::Already
+    } else {
+        Verdict::Refuse("rfi_changed", "Nium asks for something else by now; look at it and answer that.")
+    }
+}
+
+/// A new address helps whoever is in the middle of a vendor's check, or too late for it (contract sections 11.3, 11.4).
+/// Asked for twice, the second one counts: nothing is harmed.
+fn regenerate(seen: &Snapshot) -> Verdict {
+    let compliance = seen.facts.compliance.as_ref();
+    match compliance {
+        Some(
+            Compliance::Completed
+            | Compliance::Reject
+            | Compliance::Closed
+            | Compliance::ActionRequired
+            | Compliance::RfiRequested
+            | Compliance::RfiResponded,
+        ) => Verdict::Refuse(
+            "no_check_under_way",
+            "The customer is not in the middle of a check at a vendor; there is no address to renew.",
+        ),
+        Some(
+            Compliance::Initiated
+            | Compliance::InProgress
+            | Compliance::Error
+            | Compliance::Expired
+            | Compliance::Unknown(_),
+        )
+        | None => Verdict::Send,
     }
 }
 
@@ -134,6 +187,7 @@ mod tests {
             block_reason: None,
             block_comment: None,
             profile,
+            company: None,
         }
     }
 
@@ -163,12 +217,12 @@ mod tests {
                 table.push(format!(
                     "{} {status}: {}",
                     action.words().0,
-                    word(&judge(&order(action), &seen, false, false))
+                    word(&judge(&order(action), &seen, &[], false, false))
                 ));
             }
             for by in [BlockedBy::Client, BlockedBy::Nium, BlockedBy::Unsaid] {
                 let seen = seen("COMPLETED", "Suspended", Some(by), json!({}));
-                let verdict = judge(&order(action), &seen, false, false);
+                let verdict = judge(&order(action), &seen, &[], false, false);
                 table.push(format!("{} Suspended by {by:?}: {}", action.words().0, word(&verdict)));
             }
         }
@@ -227,7 +281,7 @@ mod tests {
                 let seen = seen(compliance, "Clear", None, json!({ field: "old" }));
                 for widened in [false, true] {
                     let allowed = compliance != "COMPLETED" || contact || (address && widened);
-                    let verdict = judge(&act, &seen, false, widened);
+                    let verdict = judge(&act, &seen, &[], false, widened);
                     assert_eq!(verdict == Verdict::Send, allowed, "{compliance} {field} {widened}");
                 }
             }
@@ -238,7 +292,7 @@ mod tests {
     fn fifteen_tags_fit_and_sixteen_do_not() {
         let on_file: Vec<Value> = (0..14).map(|n| json!({ "key": format!("k{n}"), "value": "v" })).collect();
         let seen = seen("COMPLETED", "Clear", None, json!({ "tags": on_file }));
-        let judged = |set: Value| word(&judge(&Act::tags(&set).unwrap(), &seen, false, false));
+        let judged = |set: Value| word(&judge(&Act::tags(&set).unwrap(), &seen, &[], false, false));
         assert_eq!(judged(json!({ "set": { "a": "1" } })), "send");
         assert_eq!(judged(json!({ "set": { "a": "1", "b": "2" } })), "too_many_tags");
         assert_eq!(judged(json!({ "set": { "a": "1", "b": "2" }, "delete": ["k0"] })), "send");

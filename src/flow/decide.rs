@@ -213,7 +213,7 @@ fn beside(before: &Beside, look: &Look, now: Timestamp, policy: &Policy) -> (Bes
         Some(Status::Unknown(_)) => before.block,
     };
     let rfi = match look.standing {
-        Standing::Rfi { .. } => Some(timers::asked(before.rfi, now, policy)),
+        Standing::Rfi { .. } => Some(timers::asked(before.rfi, look.rfi_mark, now, policy)),
         Standing::Unknown | Standing::Unsaid => before.rfi,
         Standing::Approved
         | Standing::Almost { .. }
@@ -224,8 +224,12 @@ fn beside(before: &Beside, look: &Look, now: Timestamp, policy: &Policy) -> (Bes
         | Standing::Blocked => None,
     };
     let mut tells = Vec::new();
-    if rfi.is_some() && before.rfi.is_none() {
-        tells.push(Tell { event: Event::RfiRequested, reason: "information_wanted" });
+    match (before.rfi, rfi) {
+        (None, Some(_)) => tells.push(Tell { event: Event::RfiRequested, reason: "information_wanted" }),
+        (Some(before), Some(now)) if before.mark.is_some() && before.mark != now.mark => {
+            tells.push(Tell { event: Event::RfiRequested, reason: "more_information_wanted" });
+        }
+        (Some(_), Some(_)) | (_, None) => {}
     }
     match (before.block.map(|b| b.permanent), block.map(|b| b.permanent)) {
         (None | Some(true), Some(false)) => {

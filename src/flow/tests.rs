@@ -119,6 +119,7 @@ fn look(compliance: Option<&str>, status: Option<&str>, updated: i64) -> Look {
         kind: CustomerKind::Individual,
         blocked_by: None,
         historic: false,
+        rfi_mark: None,
         fresh_request_id: Uuid::nil(),
     }
 }

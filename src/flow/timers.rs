@@ -109,9 +109,14 @@ pub(super) fn awaiting(grounds: Grounds, deadline: Timestamp, now: Timestamp, po
     CaseState::AwaitingCorrection { grounds, deadline, reminders }
 }
 
-/// A request for information that was first seen now, or goes on.
-pub(super) fn asked(before: Option<Rfi>, now: Timestamp, policy: &Policy) -> Rfi {
-    before.unwrap_or_else(|| Rfi { deadline: after_days(now, policy.rfi_days), overdue: false })
+/// A request for information that was first seen now, or goes on. Another one than the last has a deadline of its own.
+pub(super) fn asked(before: Option<Rfi>, mark: Option<u32>, now: Timestamp, policy: &Policy) -> Rfi {
+    let fresh = Rfi { deadline: after_days(now, policy.rfi_days), overdue: false, mark };
+    match before {
+        Some(before) if before.mark.is_some() && mark.is_some() && before.mark != mark => fresh,
+        Some(before) => Rfi { mark: mark.or(before.mark), ..before },
+        None => fresh,
+    }
 }
 
 pub(super) fn deadline_passed(case: &Case, now: Timestamp) -> Turn {

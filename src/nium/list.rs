@@ -85,14 +85,14 @@ impl Nium {
     ) -> Result<ListPage, ListError> {
         let size = size.clamp(1, PAGE_CUSTOMERS_MAX);
         if self.older_list.load(Ordering::Relaxed) {
-            return self.page_of(Release::V2, page, size, request_id, permit).await;
+            return self.page_of(Release::V2, page, size, None, request_id, permit).await;
         }
-        let fault = match self.page_of(Release::V3, page, size, request_id, permit).await {
+        let fault = match self.page_of(Release::V3, page, size, None, request_id, permit).await {
             Err(ListError::Unreadable(fault)) => fault,
             seen => return seen,
         };
         let permit = self.permit(Class::Sweep).await;
-        match self.page_of(Release::V2, page, size, request_id, permit).await {
+        match self.page_of(Release::V2, page, size, None, request_id, permit).await {
             Ok(seen) => {
                 self.older_list.store(true, Ordering::Relaxed);
                 tracing::info!(fault, "Customer List V3 cannot be used; asking V2 from now on");
@@ -103,16 +103,45 @@ impl Nium {
         }
     }
 
+    /// Who is there by this filter, on the first page, in the order of their ids: whether an applicant is a customer already.
+    pub async fn found_by(
+        &self,
+        filter: (&str, &str),
+        request_id: Uuid,
+        permit: Permit,
+    ) -> Result<Vec<CustomerHashId>, ListError> {
+        let (size, filter) = (PAGE_CUSTOMERS_MAX, Some(filter));
+        let page = if self.older_list.load(Ordering::Relaxed) {
+            self.page_of(Release::V2, 0, size, filter, request_id, permit).await?
+        } else {
+            match self.page_of(Release::V3, 0, size, filter, request_id, permit).await {
+                Err(ListError::Unreadable(_)) => {
+                    let permit = self.permit(Class::Live).await;
+                    self.page_of(Release::V2, 0, size, filter, request_id, permit).await?
+                }
+                seen => seen?,
+            }
+        };
+        if page.unreadable > 0 {
+            return Err(ListError::Unreadable("an item of the list cannot be read"));
+        }
+        let mut found: Vec<CustomerHashId> = page.customers.iter().map(|customer| customer.id).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
     async fn page_of(
         &self,
         release: Release,
         page: u32,
         size: u32,
+        filter: Option<(&str, &str)>,
         request_id: Uuid,
         permit: Permit,
     ) -> Result<ListPage, ListError> {
-        let order = [("order", "ASC".to_owned())];
-        self.ask_list(release, (page, size), &order, request_id, permit, listed).await
+        let mut filters = vec![("order", "ASC".to_owned())];
+        filters.extend(filter.map(|(name, value)| (name, value.to_owned())));
+        self.ask_list(release, (page, size), &filters, request_id, permit, listed).await
     }
 
     /// Asks one release for one page of whoever fits `filters`. What was asked for may be personal: it stands in Nium's
@@ -121,7 +150,7 @@ impl Nium {
         &self,
         release: Release,
         (page, size): (u32, u32),
-        filters: &[(&'static str, String)],
+        filters: &[(&str, String)],
         request_id: Uuid,
         permit: Permit,
         read: fn(&Value) -> Option<T>,

@@ -5,6 +5,8 @@
 //! - `list`: the Customer List, in either of its releases
 //! - `find`: the same list, for whoever fits
 //! - `error`: what a call came to
+//! - `act`, `onboard`: writes other than a submission, and what is read from their answers
+//! - `rfi`: what is asked of a customer
 //! - `pace`: leave to call
 //!
 //! A call takes a [`Permit`], so that whoever has something to commit before sending can wait for the
@@ -14,8 +16,10 @@ pub mod act;
 pub mod error;
 pub mod find;
 pub mod list;
+pub mod onboard;
 pub mod pace;
 mod parse;
+mod rfi;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -61,6 +65,14 @@ pub enum Endpoint {
     Tags,
     /// Customer Update.
     Update,
+    /// Onboard Corporate Customer.
+    OnboardCorporate,
+    /// Regenerate KYC URL.
+    Regenerate,
+    /// Fetching what is asked of a customer.
+    Rfi,
+    /// Answering it.
+    RfiAnswer,
 }
 
 impl Endpoint {
@@ -75,6 +87,10 @@ impl Endpoint {
             Self::Block => "block",
             Self::Tags => "tags",
             Self::Update => "update",
+            Self::OnboardCorporate => "onboard_corporate",
+            Self::Regenerate => "regenerate",
+            Self::Rfi => "rfi",
+            Self::RfiAnswer => "rfi_answer",
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::error::{Refusal, Taken};
 use super::wire::{Object, text_of};
 use crate::domain::id::CustomerHashId;
-use crate::domain::snapshot::{BlockedBy, CustomerKind, Facts, NiumTime, Snapshot};
+use crate::domain::snapshot::{BlockedBy, CompanyIds, CustomerKind, Facts, NiumTime, Snapshot};
 use crate::domain::status::{Compliance, Standing, Status};
 
 /// Longest text of Nium's about a refusal that is kept, in characters.
@@ -14,7 +14,7 @@ const ERROR_TEXT_CHARS_MAX: usize = 300;
 /// Texts of Nium's about one refusal that are kept.
 const ERRORS_MAX: usize = 20;
 /// Longest address to go on at that is kept, in bytes.
-const REDIRECT_BYTES_MAX: usize = 4_096;
+pub(super) const REDIRECT_BYTES_MAX: usize = 4_096;
 
 /// Texts that have the same name and form in Customer Details and in Unified Add Customer.
 const SAME_TEXTS: [&str; 24] = [
@@ -60,6 +60,11 @@ pub(super) fn snapshot(answer: &Value) -> Option<Snapshot> {
         block_reason: outer.text("blockReason"),
         block_comment: outer.text("blockComment"),
         profile: profile(outer, person),
+        company: outer.object("corporateCustomer").map(|company| CompanyIds {
+            client_id: company.text("clientId"),
+            case_id: company.text("caseId"),
+            region: company.text("complianceRegion"),
+        }),
     })
 }
 

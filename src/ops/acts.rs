@@ -10,6 +10,7 @@ use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::act::{Act, BlockAction};
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
+use crate::domain::onboarding::without_files;
 use crate::nium::act::ActRequest;
 use crate::store::rows::officer::ApprovalKind;
 use crate::store::rows::{self, Asked, NewAct};
@@ -92,7 +93,7 @@ impl Ops {
         self.act(customer, &Act::update(value, self.region).map_err(OpsError::Invalid)?, None, asking).await
     }
 
-    async fn act(
+    pub(super) async fn act(
         &self,
         customer: CustomerHashId,
         act: &Act,
@@ -130,27 +131,32 @@ impl Ops {
             Asked::UnderWay => Err(OpsError::UnderWay),
             Asked::Moved => Err(OpsError::Moved),
         })?;
+        self.told_again(Answered { replayed, ..stored }).await
+    }
+
+    /// What has become of the effect that an answer names.
+    pub(super) async fn told_again(&self, stored: Answered) -> Result<Answered, OpsError> {
         let key = stored.body.get("effectId").and_then(Value::as_str).and_then(EffectKey::parse);
         match key {
-            Some(key) => self.waited(&key, replayed).await,
+            Some(key) => self.waited(&key, stored.replayed).await,
             None => Ok(stored),
         }
     }
 
     /// The request as it would go out, without what is secret.
-    fn shown(&self, act: &Act, customer: CustomerHashId, tags: &Map<String, Value>) -> Value {
+    pub(super) fn shown(&self, act: &Act, customer: CustomerHashId, tags: &Map<String, Value>) -> Value {
         let mut request = ActRequest::of(act, &self.client_hash_id, customer, tags);
         if let Some(code) = request.body.get_mut("authenticationCode") {
             *code = json!("***");
         }
         json!({
             "dryRun": true, "method": request.method.as_str(), "path": format!("/api/{}", request.path),
-            "body": request.body,
+            "body": without_files(&request.body),
         })
     }
 
     /// What has become of an effect after a moment: 200 once it has ended, 202 while it has not.
-    async fn waited(&self, key: &EffectKey, replayed: bool) -> Result<Answered, OpsError> {
+    pub(super) async fn waited(&self, key: &EffectKey, replayed: bool) -> Result<Answered, OpsError> {
         let begun = Instant::now();
         loop {
             let row = self.store.effect(key).await?.ok_or(OpsError::NoSuchCustomer)?;

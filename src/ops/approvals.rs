@@ -162,7 +162,14 @@ impl Ops {
                 let (action, reason) = action.words();
                 Some(json!({ "action": action, "reason": reason, "comment": comment }))
             }
-            Some(Act::Tags { .. } | Act::Update { .. }) | None => None,
+            Some(
+                Act::Tags { .. }
+                | Act::Update { .. }
+                | Act::Onboard { .. }
+                | Act::Regenerate
+                | Act::Rfi { .. },
+            )
+            | None => None,
         };
         Ok((notes, act))
     }

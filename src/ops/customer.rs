@@ -8,7 +8,7 @@ use super::officer::in_hand;
 use super::{Ops, OpsError};
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
-use crate::domain::snapshot::{NiumTime, Snapshot};
+use crate::domain::snapshot::{CustomerKind, NiumTime, Snapshot};
 use crate::store::rows::{CallbackRow, CaseRow, KeptSnapshot, TimelineRow};
 use crate::vault::Place;
 
@@ -30,6 +30,8 @@ pub struct CustomerView {
     correction: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     officer: Option<Value>,
+    customer_type: Option<CustomerKind>,
+    redirect: Option<Value>,
 }
 
 impl Ops {
@@ -67,6 +69,7 @@ impl Ops {
             None => None,
         };
         let mut view = self.view(&row, said.as_ref());
+        view.redirect = self.store.redirect(customer).await?.map(|kept| self.redirect_view(&kept));
         if let Some(row) = &row.in_hand {
             view.officer = Some(in_hand(row, Some(&self.notes(customer).await?)));
         }
@@ -112,6 +115,8 @@ impl Ops {
             attempts: json!({ "used": case.attempts_used, "max": self.submissions_max }),
             correction: self.offer(row),
             officer: row.in_hand.as_ref().map(|row| in_hand(row, None)),
+            customer_type: row.snapshot.as_ref().map(|kept| kept.facts.kind),
+            redirect: None,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! - `customer`: show one case with what Nium said last
 //! - `acts`: blocks, tags, updates, and asking Nium now
+//! - `onboard`: making somebody a customer
+//! - `rfi`: what Nium asks of a customer
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
 //! - `approvals`: what takes a second person
@@ -15,7 +17,9 @@ pub mod correction;
 pub mod customer;
 pub mod jobs;
 pub mod officer;
+pub mod onboard;
 pub mod once;
+pub mod rfi;
 pub mod search;
 
 use std::sync::Arc;
@@ -103,6 +107,12 @@ pub enum OpsError {
     /// There are so many jobs now, not as many as were confirmed.
     #[error("there are {0} jobs now")]
     CountChanged(usize),
+    /// Nium asks this customer for nothing, as far as we know.
+    #[error("nothing is asked of the customer")]
+    NoRfi,
+    /// The customer is a company, and what was asked for is for persons.
+    #[error("the customer is a company")]
+    Company,
     /// The customer is not as they were when this was prepared.
     #[error("the customer has moved meanwhile")]
     Moved,

@@ -7,11 +7,13 @@ use super::acts::Asking;
 use super::approvals::Wanted;
 use super::once::{Answered, Once};
 use super::{ACCEPTED, Ops, OpsError};
+use crate::domain::act::ActKind;
 use crate::domain::case::CaseState;
 use crate::domain::correction::FieldProblem;
 use crate::domain::decision::OfficerWord;
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
+use crate::domain::snapshot::CustomerKind;
 use crate::store::rows::EffectRow;
 use crate::store::rows::officer::{ApprovalKind, InHand, NewNote, NewWord, TakenOver};
 use crate::vault::Place;
@@ -73,6 +75,9 @@ impl Ops {
             Word::TakeOver => return self.take_over(customer, saying).await,
             Word::Case(word) => word,
         };
+        if matches!(word, OfficerWord::Offer | OfficerWord::Reapply) {
+            self.refuse_a_company(customer).await?;
+        }
         if let Some((kind, version)) = self.needs_second_person(customer, word).await? {
             let Saying { by, body, once, .. } = saying;
             let wanted = Wanted { kind, act: None, note: saying.note.as_deref() };
@@ -145,6 +150,13 @@ impl Ops {
         Ok(notes)
     }
 
+    /// Unified Add Customer is for persons: a company's way back is a matter between the client and Nium.
+    pub(super) async fn refuse_a_company(&self, customer: CustomerHashId) -> Result<(), OpsError> {
+        let row = self.store.case(customer).await?;
+        let kind = row.and_then(|row| row.snapshot).map(|kept| kept.facts.kind);
+        if kind == Some(CustomerKind::Corporate) { Err(OpsError::Company) } else { Ok(()) }
+    }
+
     /// What became of an effect, with what the other side said; `None` when there is no such effect.
     pub async fn effect(&self, key: &EffectKey) -> Result<Option<Value>, OpsError> {
         let Some(row) = self.store.effect(key).await? else {
@@ -156,9 +168,11 @@ impl Ops {
     /// An effect as the API shows it.
     pub(super) async fn effect_view(&self, row: &EffectRow) -> Result<Value, OpsError> {
         let said = self.said(row).await?;
+        // An applicant whom nobody took has no id of Nium's.
+        let nobody = row.kind == ActKind::Onboard.as_str() && row.status != EffectStatus::Done;
         Ok(json!({
             "effectId": row.key,
-            "customerHashId": row.customer,
+            "customerHashId": (!nobody).then_some(row.customer),
             "kind": row.kind,
             "status": row.status.as_str(),
             "ended": !matches!(row.status, EffectStatus::Pending | EffectStatus::Sending | EffectStatus::Unclear),

@@ -60,12 +60,18 @@ async fn webhook(world: &World, customer: &str, request_id: &str) {
     let (url, body) = {
         let state = world.state();
         let url = state.webhook_url.clone().or_else(|| world.options.webhook_url.clone());
-        let body = state.customers.get(customer).map(|known| {
-            json!({
+        let body = state.customers.get(customer).map(|known| match &known.case_id {
+            Some(case) => json!({
+                "clientHashId": world.options.client_hash_id, "customerHashId": customer,
+                "clientId": format!("NIM{:013}", known.place), "caseId": case, "newClientName": "Sample Trading",
+                "complianceStatus": known.compliance_status, "status": known.status,
+                "template": "CARD_CLIENT_KYB_STATUS_WEBHOOK",
+            }),
+            None => json!({
                 "clientHashId": world.options.client_hash_id, "customerHashId": customer,
                 "complianceStatus": known.compliance_status, "status": known.status,
                 "customerType": "INDIVIDUAL", "template": "CUSTOMER_COMPLIANCE_STATUS",
-            })
+            }),
         });
         (url, body)
     };

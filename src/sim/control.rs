@@ -9,23 +9,27 @@ use uuid::Uuid;
 
 use super::faults::Fault;
 use super::state::{Outcome, Quirks, State};
-use super::{Asked, Reply, World, callbacks, routes};
+use super::{Asked, Reply, World, callbacks, rfi, routes};
 
 const HELP: &str = "The pretend Nium's controls (JSON, no key needed):
 
 GET    /__sim/journal                        everything received and sent
 GET    /__sim/customers                      every customer
 GET    /__sim/customers/{id}                 one customer
-POST   /__sim/customers                      a made-up customer; the body may hold fields of Unified Add Customer
+POST   /__sim/customers                      a made-up customer; the body may hold fields of Unified Add Customer, or
+                                              {\"customerType\": \"CORPORATE\"} for a company
 DELETE /__sim/customers/{id}                 forget one: whoever comes later moves up in the Customer List
 POST   /__sim/customers/{id}/transition      {\"complianceStatus\": \"REJECT\", \"status\"?, \"remarks\"?, \"complianceRemarks\"?, \"silent\"?}
 POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|lagging|review|bare|reject|refuse|redirect, \"looks\"?,
                                               \"refusesReapplication\"?}; who was blocked for good is reviewed where others complete,
                                               and shows the block for so many looks more
+POST   /__sim/customers/{id}/rfi             {\"ask\": [firstName|lastName|dateOfBirth|isPep|passport|driversLicence|
+                                              bankStatement|internal]}; of a company the name of any field
 POST   /__sim/customers/{id}/quirk           {\"null_strings\", \"status_lags\", \"no_compliance\", \"no_updated_at\", \"kyc_status\",
-                                              \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\"}
+                                              \"spaced_words\", \"lower_case\", \"unknown_status\", \"unknown_compliance\", \"extra_fields\",
+                                              \"rfi_object\"}
 POST   /__sim/callbacks                      {\"customerHashId\", \"requestId\"?}: call back about anybody
-POST   /__sim/faults                         {\"endpoint\": add_customer|details|block|tags|update|list_v3|list_v2|list_item|callback, \"kind\",
+POST   /__sim/faults                         {\"endpoint\": add_customer|onboard_corporate|regenerate|rfi|rfi_answer|details|block|tags|update|list_v3|list_v2|list_item|callback, \"kind\",
                                               \"customerHashId\"?, \"times\"?}; kinds:
                                               status {code, retryAfterSeconds?}, html, html200, truncated, hang {ms}, drop {applied},
                                               answer_lost, huge, not_found, wait {name}, before_answer;
@@ -57,6 +61,12 @@ struct Ahead {
     looks: Option<u32>,
     #[serde(default)]
     refuses_reapplication: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Request {
+    ask: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,8 +155,16 @@ fn no_such_customer() -> Reply {
 
 /// A made-up customer, created through the front door with the fields that were said.
 async fn create(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
-    let said: serde_json::Map<String, Value> = said(asked)?;
+    let mut said: serde_json::Map<String, Value> = said(asked)?;
     let number = world.state().created() + 1;
+    if said.remove("customerType").is_some_and(|kind| kind.as_str() == Some("CORPORATE")) {
+        let mut company = super::corporate::made_up(number, &world.options.region);
+        if let Some(company) = company.as_object_mut() {
+            company.extend(said);
+        }
+        let path = format!("/api/v1/client/{}/corporate", world.options.client_hash_id);
+        return Ok(routes::answer(world, &of_ours(world, path, &company)).await);
+    }
     let mut application = json!({
         "email": format!("customer{number}@example.test"), "mobile": format!("8{number:07}"), "countryCode": "SG",
         "firstName": "Ada", "lastName": "Sample", "dateOfBirth": "1990-02-03", "nationality": "SG",
@@ -158,16 +176,21 @@ async fn create(world: &Arc<World>, asked: &Asked) -> Result<Reply, Reply> {
     if let Some(application) = application.as_object_mut() {
         application.extend(said);
     }
-    let asked = Asked {
+    let path = format!("/api/v4/client/{}/customer", world.options.client_hash_id);
+    Ok(routes::answer(world, &of_ours(world, path, &application)).await)
+}
+
+/// A request as the client would send it.
+fn of_ours(world: &World, path: String, body: &Value) -> Asked {
+    Asked {
         method: "POST".to_owned(),
-        path: format!("/api/v4/client/{}/customer", world.options.client_hash_id),
+        path,
         query: String::new(),
         api_key: Some(world.options.api_key.clone()),
         request_id: None,
         client_name: None,
-        body: application.to_string().into_bytes().into(),
-    };
-    Ok(routes::answer(world, &asked).await)
+        body: body.to_string().into_bytes().into(),
+    }
 }
 
 fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Result<Reply, Reply> {
@@ -191,6 +214,23 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
             customer.on_resubmission = on_resubmission;
             customer.refuses_reapplication = refuses_reapplication;
             customer.looks_until_clear = looks.unwrap_or_default();
+            Ok(done())
+        }
+        "rfi" => {
+            let Request { ask } = said(asked)?;
+            {
+                let mut state = world.state();
+                let now = state.now_text();
+                let customer = state.customers.get_mut(id).ok_or_else(no_such_customer)?;
+                let item = |word: &String| match customer.case_id {
+                    Some(_) => Some(rfi::company_item(word)),
+                    None => rfi::person_item(word),
+                };
+                let items: Option<Vec<Value>> = ask.iter().map(item).collect();
+                let unknown = || Reply::Json(400, json!({ "error": "nothing of that name can be asked" }));
+                rfi::raise(customer, items.ok_or_else(unknown)?, &now);
+            }
+            callbacks::send(world, id);
             Ok(done())
         }
         "quirk" => {

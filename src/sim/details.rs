@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::corporate;
 use super::state::Customer;
 
 /// Fields that come back under the name they were sent.
@@ -50,10 +51,10 @@ pub(super) fn of(customer: &Customer) -> Value {
     let or_absent = |text: &Option<String>| text.as_ref().map_or_else(absent, |text| json!(text));
     let mut details = json!({
         "customerHashId": customer.id,
-        "customerType": "INDIVIDUAL",
+        "customerType": if customer.case_id.is_some() { "CORPORATE" } else { "INDIVIDUAL" },
         "accountDetails": [{ "walletHashId": customer.wallet_hash_id }],
-        "individualCustomer": person(customer),
-        "corporateCustomer": {},
+        "individualCustomer": if customer.case_id.is_some() { json!({}) } else { person(customer) },
+        "corporateCustomer": if customer.case_id.is_some() { corporate::described(customer) } else { json!({}) },
         "complianceStatus": compliance,
         "status": status,
         "remarks": or_absent(&customer.remarks),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::faults::{Kind, Spoilt, take};
 use super::state::{Customer, State};
-use super::{Reply, details};
+use super::{Reply, corporate, details};
 
 /// Most customers on one page.
 const PAGE_SIZE_MAX: usize = 50;
@@ -126,14 +126,11 @@ fn fits(customer: &Customer, filters: &[(String, String)]) -> bool {
     };
     let tags = sent.get("tags").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let tagged = (filter("tagKey").is_none() && filter("tagValue").is_none()) || tags.iter().any(has_tag);
-    // A company is whoever applied with details of a business.
-    let business = sent.get("businessDetails");
-    let number =
-        business.and_then(|business| business.get("businessRegistrationNumber")).and_then(Value::as_str);
-    let kind = if business.is_some() { "CORPORATE" } else { "INDIVIDUAL" };
-    let business_fits = filter("businessRegistrationNumber").is_none_or(|wanted| number == Some(wanted))
-        && filter("customerType").is_none_or(|wanted| wanted == kind);
-    tagged && business_fits && ["email", "mobile", "parentCustomerHashId"].into_iter().all(same)
+    let number = corporate::registration_number(sent);
+    let business = filter("businessRegistrationNumber").is_none_or(|wanted| number == Some(wanted));
+    let kind = if customer.case_id.is_some() { "CORPORATE" } else { "INDIVIDUAL" };
+    let business = business && filter("customerType").is_none_or(|wanted| wanted == kind);
+    tagged && business && ["email", "mobile", "parentCustomerHashId"].into_iter().all(same)
 }
 
 /// An item of V2: details without their wrappers, and what only older releases print (contract section 7).

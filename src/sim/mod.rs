@@ -6,6 +6,8 @@
 //! - `strict`: what Unified Add Customer takes, field by field
 //! - `routes`: Nium's endpoints
 //! - `details`: what Customer Details V2 prints, quirks included
+//! - `corporate`: companies, and new addresses for a check
+//! - `rfi`: requests for information
 //! - `list`: the Customer List, V2 and V3
 //! - `callbacks`: calling the client back
 //! - `faults`: named misbehaviour
@@ -14,9 +16,11 @@
 mod acts;
 mod callbacks;
 mod control;
+mod corporate;
 mod details;
 mod faults;
 mod list;
+mod rfi;
 mod routes;
 mod state;
 mod strict;

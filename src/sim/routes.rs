@@ -1,5 +1,5 @@
 //! Nium's endpoints, as far as they are pretended: Unified Add Customer, Customer Details V2, the Customer List, block,
-//! tags, update, client details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
+//! tags, update, companies, a new address for a check, client details, and the simulation of a transition with Nium's own strictness (contract sections 5, 7, 9, 12.2 and 14).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::faults::{Kind, take};
-use super::state::{Customer, Entry, Outcome, Quirks, State};
-use super::{Asked, Reply, World, acts, callbacks, list, strict};
+use super::state::{Customer, Entry, Outcome, State};
+use super::{Asked, Reply, World, acts, callbacks, corporate, list, rfi, strict};
 
 /// Bytes of a huge answer: more than anybody should read.
 const HUGE_BYTES: usize = 8 * 1024 * 1024;
@@ -75,6 +75,22 @@ fn read(asked: &Asked) -> Call {
         }
         ("POST", ["api", "v1", "client", client, "customer", customer, "updateCustomer"]) => {
             ("update", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "regenerateKYCURL"]) => {
+            ("regenerate", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "corporate"]) => ("onboard_corporate", Some(*client), None),
+        ("GET", ["api", "v1", "client", client, "customer", customer, "rfi"]) => {
+            ("rfi", Some(*client), Some(*customer))
+        }
+        ("POST", ["api", "v1", "client", client, "customer", customer, "rfi"]) => {
+            ("rfi_answer", Some(*client), Some(*customer))
+        }
+        ("GET", ["api", "v1", "client", client, "corporate", "rfi"]) => {
+            ("corporate_rfi", Some(*client), None)
+        }
+        ("POST", ["api", "v1", "client", client, "corporate", "rfi"]) => {
+            ("corporate_rfi_answer", Some(*client), None)
         }
         ("POST", ["api", "v1", "simulations", "onboard", customer, "transition"]) => {
             ("simulate", None, Some(*customer))
@@ -201,6 +217,21 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
             let (reply, moved) = add_customer(&mut state, &world.options.region, application, seq);
             (reply, moved)
         }
+        ("onboard_corporate", _) => {
+            let Some(Value::Object(company)) = body else {
+                return (envelope(400, "BAD_REQUEST", "the body is not a JSON object"), None);
+            };
+            corporate::onboard(&mut state, &world.options.region, company, seq)
+        }
+        ("rfi", Some(id)) => (rfi::fetch(&state, id, false), None),
+        ("rfi_answer", Some(id)) => rfi::answer(&mut state, id, false, body.as_ref(), seq),
+        ("corporate_rfi", _) => (rfi::fetch(&state, &named_in(&call.query), true), None),
+        ("corporate_rfi_answer", _) => {
+            let named = body.as_ref().and_then(|body| body.get("customerHashId")).and_then(Value::as_str);
+            let id = named.unwrap_or_default().to_lowercase();
+            rfi::answer(&mut state, &id, true, body.as_ref(), seq)
+        }
+        ("regenerate", Some(id)) => (corporate::regenerate(&mut state, id, seq), None),
         ("details", Some(id)) => (details(&mut state, id), None),
         ("list_v3", _) => (list::answer(&mut state, list::Release::V3, &call.query, seq), None),
         ("list_v2", _) => (list::answer(&mut state, list::Release::V2, &call.query, seq), None),
@@ -218,6 +249,14 @@ fn act(world: &World, call: &Call, body: Option<Value>, seq: usize) -> (Reply, O
         ("simulate", Some(id)) => simulate(&mut state, id, body.as_ref(), seq),
         _ => (envelope(404, "NOT_FOUND", "no such endpoint"), None),
     }
+}
+
+/// The customer whom a query names.
+fn named_in(query: &str) -> String {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut named =
+        pairs.filter(|(name, _)| *name == "customerHashId").map(|(_, value)| value.to_lowercase());
+    named.next().unwrap_or_default()
 }
 
 /// The customer APIs' error envelope (E1), with and without Nium's numeric prefix.
@@ -266,29 +305,11 @@ fn create(
     let now = state.now_text();
     let mode = application.get("kycMode").and_then(Value::as_str).unwrap_or_default();
     let redirects = mode == "E_DOC_VERIFY" || (mode == "E_KYC" && region == "SG");
-    let compliance = if redirects { "INITIATED" } else { "ACTION_REQUIRED" };
     let id = Uuid::new_v4().to_string();
-    let customer = Customer {
-        id: id.clone(),
-        wallet_hash_id: Uuid::new_v4().to_string(),
-        application,
-        compliance_status: compliance.to_owned(),
-        status: "Pending".to_owned(),
-        status_before: "Pending".to_owned(),
-        remarks: None,
-        compliance_remarks: None,
-        block_updated_by: None,
-        block_reason: None,
-        block_comment: None,
-        created_at: now.clone(),
-        updated_at: now,
-        submissions: 0,
-        on_resubmission: Outcome::default(),
-        refuses_reapplication: false,
-        looks_until_clear: 0,
-        quirks: Quirks::default(),
-        place: state.next_place(),
-    };
+    let mut customer = Customer::new(id.clone(), application, state.next_place(), &now);
+    if redirects {
+        "INITIATED".clone_into(&mut customer.compliance_status);
+    }
     let answer = taken(&customer, redirects);
     state.keep_email(email, &id);
     state.customers.insert(id.clone(), customer);
@@ -396,18 +417,35 @@ fn simulate(state: &mut State, id: &str, body: Option<&Value>, seq: usize) -> (R
         return refused("sim_invalid_customer_hashId", "Customer not found");
     };
     let next = body.and_then(|body| body.get("nextStatus")).and_then(Value::as_str).unwrap_or_default();
-    let status = match (customer.compliance_status.as_str(), next) {
-        ("ACTION_REQUIRED", "RFI_REQUESTED") => "Pending",
-        ("RFI_RESPONDED", "COMPLETED") => "Clear",
-        ("RFI_RESPONDED", "REJECT") => "Failed",
-        _ => {
-            return refused(
-                "sim_invalid_next_status",
-                "This next status is not allowed from the current one",
-            );
+    let corporate = customer.case_id.is_some();
+    match (customer.compliance_status.as_str(), next) {
+        ("ACTION_REQUIRED", "RFI_REQUESTED") => {
+            let wanted = body.and_then(|body| body.get("requestInfoFor"));
+            // One example of the vendor's gives the word alone, against its own schema (contract section 14).
+            let word = wanted.and_then(|wanted| wanted.as_str().or_else(|| wanted.get("request")?.as_str()));
+            let item =
+                word.and_then(
+                    |word| {
+                        if corporate { Some(rfi::company_item(word)) } else { rfi::person_item(word) }
+                    },
+                );
+            let Some(item) = item else {
+                return refused("sim_invalid_request_info", "requestInfoFor names nothing that can be asked");
+            };
+            rfi::raise(customer, vec![item], &now);
         }
-    };
-    customer.move_to(next, status, &now);
+        ("RFI_RESPONDED", "COMPLETED") => customer.move_to(next, "Clear", &now),
+        ("RFI_RESPONDED", "REJECT") => customer.move_to(next, "Failed", &now),
+        (from, _) => {
+            let allowed = match from {
+                "ACTION_REQUIRED" => "RFI_REQUESTED",
+                "RFI_RESPONDED" => "COMPLETED, REJECT",
+                _ => "none",
+            };
+            let why = format!("Next Status allowed from current status {from} is {allowed}");
+            return refused("sim_invalid_next_status", &why);
+        }
+    }
     state.amend(seq, |entry| entry.applied = true);
     let message = format!("Status has been updated to {next} successfully");
     (Reply::Json(200, json!({ "message": message })), Some(id.to_owned()))

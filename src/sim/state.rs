@@ -80,6 +80,7 @@ pub(super) struct Quirks {
     pub(super) unknown_status: Option<String>,
     pub(super) unknown_compliance: Option<String>,
     pub(super) extra_fields: bool,
+    pub(super) rfi_object: bool,
 }
 
 /// One customer.
@@ -108,12 +109,49 @@ pub(super) struct Customer {
     /// Looks that still see Pending after COMPLETED.
     pub(super) looks_until_clear: u32,
     pub(super) quirks: Quirks,
+    /// A company's case; persons have none.
+    pub(super) case_id: Option<String>,
+    /// What was asked of them, answered or not.
+    pub(super) rfis: Vec<Value>,
+    /// What they answered.
+    pub(super) rfi_answers: Vec<Value>,
+    /// Addresses for the check that were given after the first.
+    pub(super) regenerated: u32,
     /// Its place in the order of creation: times have whole seconds only.
     #[serde(skip)]
     pub(super) place: u64,
 }
 
 impl Customer {
+    /// A customer whom nobody has checked yet.
+    pub(super) fn new(id: String, application: Map<String, Value>, place: u64, now: &str) -> Self {
+        Self {
+            id,
+            wallet_hash_id: uuid::Uuid::new_v4().to_string(),
+            application,
+            compliance_status: "ACTION_REQUIRED".to_owned(),
+            status: "Pending".to_owned(),
+            status_before: "Pending".to_owned(),
+            remarks: None,
+            compliance_remarks: None,
+            block_updated_by: None,
+            block_reason: None,
+            block_comment: None,
+            created_at: now.to_owned(),
+            updated_at: now.to_owned(),
+            submissions: 0,
+            on_resubmission: Outcome::default(),
+            refuses_reapplication: false,
+            looks_until_clear: 0,
+            quirks: Quirks::default(),
+            case_id: None,
+            regenerated: 0,
+            rfis: Vec::new(),
+            rfi_answers: Vec::new(),
+            place,
+        }
+    }
+
     /// Moves the customer, and remembers the status that a lagging answer still shows.
     pub(super) fn move_to(&mut self, compliance: &str, status: &str, now: &str) {
         self.status_before = std::mem::replace(&mut self.status, status.to_owned());

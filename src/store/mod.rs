@@ -23,9 +23,9 @@ use jiff::Timestamp;
 
 use self::error::StoreError;
 use self::rows::{
-    Acceptance, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges,
-    Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats, TellLease, TellOutcome, TimelineRow,
-    TokenRow,
+    Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
+    Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats, TellLease,
+    TellOutcome, TimelineRow, TokenRow,
 };
 use self::wake::Wake;
 use crate::clock::Clock;
@@ -164,6 +164,38 @@ impl Store {
         let asked = store.act(act, recorder, self.clock.now()).await?;
         self.wake.wake();
         Ok(asked)
+    }
+
+    /// Law: an application to become a customer is stored once for its `Idempotency-Key`.
+    pub async fn apply(
+        &self,
+        act: NewAct,
+        recorder: Option<Recorder>,
+    ) -> Result<Once<EffectKey>, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        let key = store.apply(act, recorder, self.clock.now()).await?;
+        self.wake.wake();
+        Ok(key)
+    }
+
+    /// Law: an application ends once, by whoever holds the lease; what was filed under our id is the customer's then.
+    pub async fn applied(&self, lease: &Lease, applied: Applied) -> Result<Finished, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        let finished = store.applied(lease.clone(), applied, self.clock.now()).await?;
+        self.wake.wake();
+        Ok(finished)
+    }
+
+    /// Where a customer goes on with a check, if they have to.
+    pub async fn redirect(&self, customer: CustomerHashId) -> Result<Option<KeptRedirect>, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        store.redirect(customer).await
+    }
+
+    /// What Nium asks of a customer; `None` when nothing is, or it was not fetched yet.
+    pub async fn rfi(&self, customer: CustomerHashId) -> Result<Option<KeptRfi>, StoreError> {
+        let Backend::Sqlite(store) = &self.backend;
+        store.rfi(customer).await
     }
 
     /// Law: a look at the customer follows, before everybody else's.

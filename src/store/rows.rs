@@ -112,6 +112,10 @@ pub struct Commit {
     pub marks: Option<Vec<search::Mark>>,
     /// The application that Nium now has, sealed.
     pub application: Option<Vec<u8>>,
+    /// Where the customer goes on with a check.
+    pub redirect: Option<KeptRedirect>,
+    /// What Nium asks of the customer.
+    pub rfi: RfiChange,
     /// Lines for the timeline.
     pub history: Vec<HistoryLine>,
     /// Who is to be told what.
@@ -277,6 +281,58 @@ pub enum Asked {
     UnderWay,
     /// The case has another version by now.
     Moved,
+}
+
+/// What becomes of the items that are on file.
+#[derive(Clone, Debug, Default)]
+pub enum RfiChange {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// Nothing is asked any more.
+    Drop,
+    /// These are asked now, sealed.
+    Put(Vec<u8>),
+}
+
+/// What Nium asks of a customer, as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptRfi {
+    /// The items, sealed.
+    pub sealed: Vec<u8>,
+    /// When they were fetched.
+    pub fetched_at: Timestamp,
+}
+
+/// An address at a vendor as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptRedirect {
+    /// The address, sealed.
+    pub sealed: Vec<u8>,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// How an application to become a customer ends.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// What becomes of its effect; it ends.
+    pub effect: EffectChange,
+    /// The customer that the applicant became, if so.
+    pub became: Option<Became>,
+    /// For the timeline.
+    pub line: HistoryLine,
+}
+
+/// Whom an applicant became.
+#[derive(Clone, Debug)]
+pub struct Became {
+    /// Nium's id.
+    pub customer: CustomerHashId,
+    /// The application, sealed with that customer's key.
+    pub application: Vec<u8>,
+    /// Where they go on, if they have to.
+    pub redirect: Option<KeptRedirect>,
 }
 
 /// A correction ready to be stored as an effect.

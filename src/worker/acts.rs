@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::inbox::{Attendance, Beside};
+use super::rfi::RfiSeen;
 use super::{WorkError, Worker};
 use crate::domain::act::{Act, ActStage};
 use crate::domain::decision::Observation;
@@ -13,7 +14,8 @@ use crate::domain::effect::EffectStatus;
 use crate::domain::snapshot::Snapshot;
 use crate::flow::acts::{Verdict, judge, tag_outcomes};
 use crate::flow::decide::SENDS_MAX;
-use crate::nium::error::{ActAnswer, LookError};
+use crate::nium::error::{ActAnswer, LookError, Trouble};
+use crate::nium::onboard::regenerated;
 use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
 
@@ -31,9 +33,9 @@ impl Worker {
         let now = self.clock.now();
         match open.stage {
             // Whoever sent it is gone; what left may still be on its way to Nium's database.
-            ActStage::Sending { request_id, sends } => {
+            ActStage::Sending { request_id, sends, .. } => {
                 let settled_at = self.settled_at();
-                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 return self.wait_for_nium(attendance, &open, stage, settled_at, "interrupted").await;
             }
             ActStage::Unclear { settled_at, .. } if now < settled_at => {
@@ -52,8 +54,8 @@ impl Worker {
                 self.metrics.look("seen");
                 self.lane.well();
                 let key = self.data_key(attendance.lease.customer).await?;
-                let next_at = self.take_in(attendance, &key, &snapshot, begun_at).await?;
-                self.go_on(attendance, &open, &key, &snapshot, next_at).await
+                let (next_at, asked) = self.take_in(attendance, &key, &snapshot, begun_at).await?;
+                self.go_on(attendance, &open, &key, (&snapshot, &asked), next_at).await
             }
             Err(LookError::NotFound) => {
                 self.metrics.look("not_found");
@@ -73,14 +75,23 @@ impl Worker {
         attendance: &mut Attendance,
         open: &OpenEffect,
         key: &DataKey,
-        seen: &Snapshot,
+        (seen, asked): (&Snapshot, &RfiSeen),
         next_at: Option<Timestamp>,
     ) -> Result<(), WorkError> {
         let act = act_of(open, key)?;
         let sent = !matches!(open.stage, ActStage::Intended);
-        let verdict = judge(&act, seen, sent, self.options.addresses_when_completed);
+        let asked = match asked {
+            RfiSeen::Asked(items) => items.as_slice(),
+            // Whether an answer fits, or has arrived, can only be told by what is asked.
+            RfiSeen::NotHad if matches!((&act, &open.stage), (Act::Rfi { .. }, stage) if *stage != ActStage::Taken) =>
+            {
+                return self.give_back(attendance, self.again_at(1)).await;
+            }
+            RfiSeen::NotAsked | RfiSeen::NotHad => &[],
+        };
+        let verdict = judge(&act, seen, asked, sent, self.options.addresses_when_completed);
         let (request_id, sends) = match open.stage {
-            ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends } => {
+            ActStage::Unclear { request_id, sends, .. } | ActStage::Sending { request_id, sends, .. } => {
                 (request_id, sends)
             }
             ActStage::Intended | ActStage::Taken => (self.chance.uuid(), 0),
@@ -121,7 +132,7 @@ impl Worker {
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
-        let sending = ActStage::Sending { request_id, sends };
+        let sending = ActStage::Sending { request_id, sends, known: Vec::new() };
         let change = mark(open, EffectStatus::Sending, Some(sending), None);
         let commit = Commit { effect: Some(change), hold: true, ..Commit::default() };
         super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)?;
@@ -129,6 +140,10 @@ impl Worker {
         let answer = self.nium.act(act, customer, &seen.tags(), request_id, permit).await;
         let effect = &open.key;
         match answer {
+            ActAnswer::Done(said) if matches!(act, Act::Regenerate) => {
+                self.lane.well();
+                self.renewed(attendance, open, key, &said, next_at).await
+            }
             ActAnswer::Done(_) => {
                 self.lane.well();
                 tracing::info!(%customer, %effect, kind = act.kind().as_str(), "Nium took an act");
@@ -148,31 +163,71 @@ impl Worker {
                 self.end(attendance, open, Some(key), end, next_at).await
             }
             ActAnswer::NotTaken(trouble) => {
-                self.pause_lane(&trouble, self.clock.now());
-                let stage = if sends == 1 {
-                    ActStage::Intended
-                } else {
-                    ActStage::Unclear { request_id, settled_at: self.clock.now(), sends: sends - 1 }
-                };
-                let failures = attendance.trouble.failures.saturating_add(1);
-                let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
-                let commit = Commit {
-                    effect: Some(change),
-                    trouble: LookTrouble { failures, ..attendance.trouble },
-                    due_at: Some(self.again_at(failures)),
-                    ..Commit::default()
-                };
-                super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+                self.not_taken(attendance, open, &trouble, (request_id, sends)).await
             }
             ActAnswer::Unclear(why) => {
                 let settled_at = self.settled_at();
-                let stage = ActStage::Unclear { request_id, settled_at, sends };
+                let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 self.wait_for_nium(attendance, open, stage, settled_at, why).await
             }
         }
     }
 
-    fn settled_at(&self) -> Timestamp {
+    /// It certainly did not reach the part of Nium that acts: it is sent again, and the attempt does not count.
+    async fn not_taken(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        trouble: &Trouble,
+        (request_id, sends): (Uuid, u32),
+    ) -> Result<(), WorkError> {
+        self.pause_lane(trouble, self.clock.now());
+        let stage = if sends == 1 {
+            ActStage::Intended
+        } else {
+            let settled_at = self.clock.now();
+            ActStage::Unclear { request_id, settled_at, sends: sends - 1, known: Vec::new() }
+        };
+        let failures = attendance.trouble.failures.saturating_add(1);
+        let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
+        let commit = Commit {
+            effect: Some(change),
+            trouble: LookTrouble { failures, ..attendance.trouble },
+            due_at: Some(self.again_at(failures)),
+            ..Commit::default()
+        };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    /// Nium gave a new address for the customer's check, or said that it did: the answer alone can tell it.
+    async fn renewed(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        key: &DataKey,
+        answer: &Value,
+        next_at: Option<Timestamp>,
+    ) -> Result<(), WorkError> {
+        let Some(redirect) = regenerated(answer) else {
+            let end = End { status: EffectStatus::Failed, outcome: "no_address_in_answer", said: None };
+            return self.end(attendance, open, Some(key), end, next_at).await;
+        };
+        let kept = self.keep_redirect(key, attendance.lease.customer, &redirect)?;
+        let said = json!({ "redirectUrl": redirect.url, "redirectExpiresAt": kept.expires_at });
+        let mut change = mark(open, EffectStatus::Done, None, Some("done"));
+        change.said = Some(Self::seal_said(key, &open.key, &said)?);
+        let detail = json!({ "effectId": open.key, "status": "done", "outcome": "done" });
+        let commit = Commit {
+            effect: Some(change),
+            redirect: Some(kept),
+            history: vec![HistoryLine { what: "act_ended", detail }],
+            due_at: next_at,
+            ..Commit::default()
+        };
+        super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    pub(super) fn settled_at(&self) -> Timestamp {
         self.clock.now().saturating_add(self.options.policy.settle).unwrap_or(Timestamp::MAX)
     }
 
@@ -222,12 +277,14 @@ impl Worker {
 fn done(outcome: &'static str, act: &Act, seen: &Snapshot) -> End {
     let said = match act {
         Act::Tags { changes } => Some(json!({ "tags": tag_outcomes(changes, seen), "onFile": seen.tags() })),
-        Act::Block { .. } | Act::Update { .. } => None,
+        Act::Block { .. } | Act::Update { .. } | Act::Onboard { .. } | Act::Regenerate | Act::Rfi { .. } => {
+            None
+        }
     };
     End { status: EffectStatus::Done, outcome, said }
 }
 
-fn mark(
+pub(super) fn mark(
     open: &OpenEffect,
     status: EffectStatus,
     stage: Option<ActStage>,
@@ -238,7 +295,7 @@ fn mark(
 }
 
 /// The act that an effect holds.
-fn act_of(open: &OpenEffect, key: &DataKey) -> Result<Act, WorkError> {
+pub(super) fn act_of(open: &OpenEffect, key: &DataKey) -> Result<Act, WorkError> {
     let sealed = open.sealed.as_ref().ok_or(WorkError::NoRequest)?;
     let place = Place { table: "effect", column: "sealed", row: open.key.to_string() };
     Ok(serde_json::from_slice(&key.open(&place, sealed)?)?)

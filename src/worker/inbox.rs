@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::rfi::RfiSeen;
 use super::{WorkError, Worker, notify};
+use crate::domain::act::ActKind;
 use crate::domain::case::{Case, CaseState, Stage};
 use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation, OfficerWord};
 use crate::domain::effect::{EffectKey, EffectStatus};
@@ -21,8 +23,8 @@ use crate::nium::error::{LookError, Trouble};
 use crate::nium::pace::Class;
 use crate::store::rows::search::Mark;
 use crate::store::rows::{
-    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptSnapshot, Lease, LookTrouble, NewTell,
-    OpenEffect, OpenKind,
+    Claimed, Commit, EffectChange, Finished, HistoryLine, KeptRedirect, KeptSnapshot, Lease, LookTrouble,
+    NewTell, OpenEffect, OpenKind, RfiChange,
 };
 use crate::vault::{DataKey, Place};
 
@@ -57,6 +59,12 @@ pub(super) struct Beside {
     pub(super) attempt: Option<String>,
     /// What Nium said about it, sealed.
     pub(super) said: Option<Vec<u8>>,
+    /// Where the customer goes on.
+    pub(super) redirect: Option<KeptRedirect>,
+    /// What Nium asks of the customer.
+    pub(super) rfi: RfiChange,
+    /// Something was not had: a look is owed.
+    pub(super) look_again: bool,
 }
 
 impl Worker {
@@ -98,9 +106,14 @@ impl Worker {
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
             Some((OpenKind::Officer(word), _)) => return self.officer(&mut attendance, word).await,
-            Some((OpenKind::Act(_), _)) => {
+            Some((OpenKind::Act(kind), _)) => {
                 let Some(open) = attendance.open.clone() else { return Ok(()) };
-                return self.act(&mut attendance, open).await;
+                return match kind {
+                    ActKind::Onboard => self.onboard(&mut attendance, open).await,
+                    ActKind::Block | ActKind::Tags | ActKind::Update | ActKind::Regenerate | ActKind::Rfi => {
+                        self.act(&mut attendance, open).await
+                    }
+                };
             }
             Some((OpenKind::Submit, key))
                 if !matches!(attendance.case.state, CaseState::Submitting { .. }) =>
@@ -222,9 +235,10 @@ impl Worker {
             CaseState::Submitting { .. } => Some(self.nium.permit(Class::Live).await),
             _ => None,
         };
-        let decision = self.decide_about(attendance, &key, &snapshot, begun_at);
+        let asked = self.what_is_asked(attendance, &snapshot).await;
+        let decision = self.decide_about(attendance, &key, &snapshot, begun_at, &asked);
         let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
-        self.write_seen(attendance, &key, &snapshot, begun_at, (&decision, sends)).await?;
+        self.write_seen(attendance, &key, &snapshot, begun_at, (&decision, &asked), sends).await?;
         match permit {
             Some(permit) if sends => self.submit(attendance, &key, permit).await,
             _ => Ok(()),
@@ -232,17 +246,18 @@ impl Worker {
     }
 
     /// A look that something else waits for: what it saw is decided about and written, and the lease is kept. Gives the
-    /// moment of what happens next by itself.
+    /// moment of what happens next by itself, and what Nium asks.
     pub(super) async fn take_in(
         &self,
         attendance: &mut Attendance,
         key: &DataKey,
         snapshot: &Snapshot,
         begun_at: Timestamp,
-    ) -> Result<Option<Timestamp>, WorkError> {
-        let decision = self.decide_about(attendance, key, snapshot, begun_at);
-        self.write_seen(attendance, key, snapshot, begun_at, (&decision, true)).await?;
-        Ok(decision.next.map(|next| next.at))
+    ) -> Result<(Option<Timestamp>, RfiSeen), WorkError> {
+        let asked = self.what_is_asked(attendance, snapshot).await;
+        let decision = self.decide_about(attendance, key, snapshot, begun_at, &asked);
+        self.write_seen(attendance, key, snapshot, begun_at, (&decision, &asked), true).await?;
+        Ok((decision.next.map(|next| next.at), asked))
     }
 
     fn decide_about(
@@ -251,6 +266,7 @@ impl Worker {
         key: &DataKey,
         snapshot: &Snapshot,
         begun_at: Timestamp,
+        asked: &RfiSeen,
     ) -> Decision {
         let remark_text = snapshot.remark_text();
         let look = Look {
@@ -266,6 +282,7 @@ impl Worker {
             kind: snapshot.facts.kind,
             blocked_by: snapshot.facts.blocked_by,
             historic: attendance.historic,
+            rfi_mark: asked.mark(),
             fresh_request_id: self.chance.uuid(),
         };
         decide(&attendance.case, &Observation::Looked(look), self.clock.now(), &self.options.policy)
@@ -278,15 +295,23 @@ impl Worker {
         key: &DataKey,
         snapshot: &Snapshot,
         begun_at: Timestamp,
-        (decision, hold): (&Decision, bool),
+        (decision, asked): (&Decision, &RfiSeen),
+        hold: bool,
     ) -> Result<(), WorkError> {
         let place = Place { table: "snapshot", column: "sealed", row: attendance.lease.customer.to_string() };
         let sealed = key.seal(&place, &serde_json::to_vec(snapshot)?)?;
         let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts.clone(), sealed };
-        attendance.trouble = LookTrouble::default();
+        // What the look saw is kept; what it could not have is a reason for another one.
+        let not_had = matches!(asked, RfiSeen::NotHad);
+        let failures = if not_had && !hold { attendance.trouble.failures.saturating_add(1) } else { 0 };
+        attendance.trouble = LookTrouble { failures, unreadable: 0 };
         let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
         let marks = Some(self.marks_of(snapshot).await?);
-        let beside = Beside { snapshot: Some(kept), marks, looked: true, hold, unasked, ..Beside::default() };
+        let rfi = Self::kept_rfi(key, attendance.lease.customer, asked)?;
+        let look_again = not_had && hold;
+        let snapshot = Some(kept);
+        let beside =
+            Beside { snapshot, marks, looked: true, hold, unasked, rfi, look_again, ..Beside::default() };
         self.write(attendance, decision, beside, self.clock.now()).await
     }
 
@@ -374,6 +399,8 @@ impl Worker {
             snapshot: beside.snapshot,
             marks: beside.marks,
             application,
+            redirect: beside.redirect,
+            rfi: beside.rfi,
             history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
             tells: self.compose(decision, now)?,
             effect,
@@ -382,7 +409,7 @@ impl Worker {
             trouble: attendance.trouble,
             due_at: self.due_after(attendance.trouble, decision.next.map(|next| next.at)),
             hold: beside.hold,
-            look_again: false,
+            look_again: beside.look_again,
         };
         finished(self.store.commit(&attendance.lease, commit).await?)?;
         let (from, to) = (attendance.case.state.name(), decision.case.state.name());

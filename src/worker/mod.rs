@@ -4,6 +4,8 @@
 //! - `inbox`: one claimed customer: look, decide, commit
 //! - `outbox`: a submission that a look has released: send, decide, commit
 //! - `acts`: blocks, tags, updates: look, rules, write, look
+//! - `onboard`: an application to become a customer
+//! - `rfi`: what Nium asks of a customer
 //! - `notify`: one claimed notification to the app backend
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
@@ -21,7 +23,9 @@ mod inbox;
 mod lane;
 pub mod marks;
 pub mod notify;
+mod onboard;
 mod outbox;
+mod rfi;
 mod runner;
 pub mod silence;
 pub mod sweep;
@@ -69,6 +73,8 @@ pub struct Options {
     pub override_needs_approval: bool,
     /// Customers whose compliance is COMPLETED may have two of their addresses changed.
     pub addresses_when_completed: bool,
+    /// How long an address at a vendor can be used when Nium does not say.
+    pub redirect_lives: Duration,
 }
 
 /// What an operator has settled about asking Nium by ourselves.

@@ -7,6 +7,7 @@ use super::inbox::{Attendance, Beside};
 use super::{WorkError, Worker};
 use crate::domain::case::{CaseState, Stage};
 use crate::domain::decision::{Answer, Observation};
+use crate::domain::onboarding::Redirect;
 use crate::nium::error::SubmitAnswer;
 use crate::nium::pace::Permit;
 use crate::store::rows::OpenEffect;
@@ -36,11 +37,21 @@ impl Worker {
         }
         let customer = attendance.lease.customer;
         let answer = self.nium.add_customer(&request, customer, request_id, permit).await;
+        let redirect = match &answer {
+            SubmitAnswer::Taken(taken) => taken.redirect_url.clone(),
+            SubmitAnswer::Refused(_)
+            | SubmitAnswer::NoSuchCustomer
+            | SubmitAnswer::NotTaken(_)
+            | SubmitAnswer::Unclear(_) => None,
+        };
+        let redirect =
+            redirect.map(|url| self.keep_redirect(key, customer, &Redirect { url, minutes: None }));
         let (answer, word, said) = self.read_answer(answer);
         self.metrics.submission(word);
         tracing::info!(%customer, %effect, %request_id, sends, outcome = word, "submitted");
         let said = said.map(|said| Self::seal_said(key, &effect, &said)).transpose()?;
-        let beside = Beside { attempt: Some(word.to_owned()), said, ..Beside::default() };
+        let redirect = redirect.transpose()?;
+        let beside = Beside { attempt: Some(word.to_owned()), said, redirect, ..Beside::default() };
         self.conclude(attendance, &Observation::Answered(answer), beside).await
     }
 

@@ -237,3 +237,67 @@ async fn a_customers_life_on_the_command_line() {
     assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_is_onboarded_corrected_and_sent_on_from_the_command_line() {
+    let house = House::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("application.json");
+    let mut body = crate::house::application("Ana");
+    body["kycMode"] = json!("E_KYC");
+    std::fs::write(&file, body.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let said = reinstate(&house, &["customers", "onboard", "--file", file, "--dry-run"], &[]).await;
+    assert!(said.out.starts_with("POST /api/v4/client/"), "{}{}", said.out, said.err);
+    assert!(said.out.contains("characters of base64)"), "{}", said.out);
+    let said = reinstate(&house, &["customers", "onboard", "--file", file, "--json"], &[]).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let done: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let id = done["customerHashId"].as_str().unwrap().to_owned();
+    house.until(&id, "watching").await;
+    let said = reinstate(&house, &["customers", "redirect", &id], &[]).await;
+    assert!(said.out.starts_with("https://kyc.example.test/"), "{}{}", said.out, said.err);
+    let renewed = reinstate(&house, &["customers", "redirect", &id, "--new"], &[]).await;
+    assert!(renewed.out.contains("goes on at"), "{}{}", renewed.out, renewed.err);
+
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
+    house.until(&id, "awaiting_correction").await;
+    let said =
+        reinstate(&house, &["customers", "correct", &id, "firstName=Ana Maria", "--dry-run"], &[]).await;
+    assert!(said.out.contains("\"firstName\": \"Ana Maria\""), "{}{}", said.out, said.err);
+    let said = reinstate(&house, &["customers", "correct", &id, "firstName=Ana Maria"], &[]).await;
+    assert!(said.out.starts_with("stored as "), "{}{}", said.out, said.err);
+    house.until(&id, "reinstated").await;
+
+    let said = reinstate(&house, &["customers", "onboard", "--file", "/nowhere.json"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("/nowhere.json cannot be opened"), "{}", said.err);
+    let said = reinstate(&house, &["customers", "onboard", "--file", file], &[]).await;
+    assert!(said.err.contains("belongs to another customer"), "{}{}", said.out, said.err);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nium_asks_is_shown_and_answered_from_the_command_line() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.until(&id, "watching").await;
+    let said = reinstate(&house, &["customers", "rfi", &id], &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "Nium asks for nothing\n"), "{}", said.err);
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/rfi"), json!({ "ask": ["firstName"] })).await;
+    house.heard(&id, "customer.rfi_requested").await;
+    let said = reinstate(&house, &["customers", "rfi", &id], &[]).await;
+    assert!(
+        said.out.contains("Tell us your first name") && said.out.contains("answer until"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let item = said.out.split_whitespace().next().unwrap().to_owned();
+    let set = format!("{item}.firstName=Ada Mary");
+    let said = reinstate(&house, &["customers", "rfi", &id, "--set", &set, "--dry-run"], &[]).await;
+    assert!(said.out.contains("rfiResponseRequest"), "{}{}", said.out, said.err);
+    let said = reinstate(&house, &["customers", "rfi", &id, "--set", &set], &[]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
+    house.close().await;
+}

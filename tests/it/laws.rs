@@ -329,7 +329,7 @@ async fn a_state_reads_back_as_it_was_written() {
     let mut commit = looked(&lease, 1, ground.clock.now());
     let (case, _) = commit.case.as_mut().unwrap();
     case.state = CaseState::Watching { after_rejection: true };
-    case.beside.rfi = Some(Rfi { deadline: ground.clock.now(), overdue: false });
+    case.beside.rfi = Some(Rfi { deadline: ground.clock.now(), overdue: false, mark: None });
     let written = case.clone();
     let _ = ground.store.commit(&lease, commit).await.unwrap();
     assert_eq!(ground.store.case(id(1)).await.unwrap().unwrap().case, written);

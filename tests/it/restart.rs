@@ -22,14 +22,15 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::house::{
-    API_KEY, CLIENT, Ear, TOKEN, application, client, environment, lasting_address, number, spawn, start_sim,
-    submissions_in,
+    Ear, TOKEN, application, client, environment, lasting_address, number, spawn, start_sim, submissions_in,
 };
 
 /// Kills in an ordinary run.
 const KILLS: u32 = 100;
 /// Customers on their way at once.
 const CUSTOMERS: usize = 12;
+/// Customers whom the load is about.
+const BYSTANDERS: usize = 5;
 /// How long everything may take after the last kill.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -47,17 +48,18 @@ struct Acknowledged {
     sent_at: Timestamp,
 }
 
-struct Ground {
+/// The real binary, a pretend Nium and a backend, on addresses that outlive it.
+pub struct Ground {
     public: SocketAddr,
-    http: Client,
-    sim: Sim,
+    pub http: Client,
+    pub sim: Sim,
     ear: Ear,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     env: BTreeMap<String, String>,
 }
 
 impl Ground {
-    async fn new(folder: &Path) -> Self {
+    pub async fn new(folder: &Path) -> Self {
         let (public, admin) = (lasting_address(), lasting_address());
         let ear = Ear::default();
         let ear_address = ear.listen().await;
@@ -76,7 +78,7 @@ impl Ground {
         Self { public, http: client(), sim, ear, admin, env }
     }
 
-    fn start(&self) -> Child {
+    pub fn start(&self) -> Child {
         Command::new(env!("CARGO_BIN_EXE_reinstate"))
             .arg("serve")
             .envs(&self.env)
@@ -87,7 +89,7 @@ impl Ground {
             .unwrap()
     }
 
-    async fn api(
+    pub async fn api(
         &self,
         method: Method,
         path: &str,
@@ -108,18 +110,20 @@ impl Ground {
     }
 
     /// Asks until the service, dead or alive at the moment, gives this status.
-    async fn insist(&self, method: Method, path: &str, key: &str, body: &Value, wanted: u16) -> Value {
+    pub async fn insist(&self, method: Method, path: &str, key: &str, body: &Value, wanted: u16) -> Value {
         loop {
             match self.api(method.clone(), path, Some(key), Some(body)).await {
                 Some((status, answer)) if status == wanted => return answer,
-                // The offer may not be there yet, or the service is not.
-                Some((404 | 409 | 503, _)) | None => tokio::time::sleep(Duration::from_millis(20)).await,
+                // It is under way (the same key tells how it ends), the offer is not there yet, or the service is not.
+                Some((202 | 404 | 409 | 503, _)) | None => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 Some((status, answer)) => panic!("{path}: {status} {answer}"),
             }
         }
     }
 
-    async fn state(&self, id: &str) -> Option<String> {
+    pub async fn state(&self, id: &str) -> Option<String> {
         let (_, case) = self.api(Method::GET, &format!("/v1/customers/{id}"), None, None).await?;
         case["state"].as_str().map(str::to_owned)
     }
@@ -127,12 +131,10 @@ impl Ground {
     /// One customer's journey, with a backend that insists.
     async fn journey(&self, number: usize) -> String {
         let name = format!("Ana{number}");
-        let path = format!("{}/api/v4/client/{CLIENT}/customer", self.sim.base_url());
-        let answer =
-            self.http.post(path).header("x-api-key", API_KEY).json(&application(&name)).send().await.unwrap();
-        let id = answer.json::<Value>().await.unwrap()["customerHashId"].as_str().unwrap().to_owned();
-        let path = format!("/v1/customers/{id}/application");
-        self.insist(Method::PUT, &path, "application", &application(&name), 200).await;
+        let answer = self
+            .insist(Method::POST, "/v1/customers", &format!("onboard-{number}"), &application(&name), 201)
+            .await;
+        let id = answer["customerHashId"].as_str().unwrap().to_owned();
         let transition = format!("{}/__sim/customers/{id}/transition", self.sim.base_url());
         self.http.post(transition).json(&json!({ "complianceStatus": "REJECT" })).send().await.unwrap();
         // A callback that met a dead service is lost, and Nium does not call again: the sweep finds it.
@@ -152,7 +154,7 @@ impl Ground {
     /// Customers whom Nium is working on, for the load.
     async fn bystanders(&self) -> Vec<String> {
         let mut ids = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..BYSTANDERS {
             let url = format!("{}/__sim/customers", self.sim.base_url());
             let made = self.http.post(url).json(&json!({})).send().await.unwrap();
             ids.push(made.json::<Value>().await.unwrap()["customerHashId"].as_str().unwrap().to_owned());
@@ -190,7 +192,7 @@ impl Ground {
     }
 
     /// What was there before us is history; everybody of these tests comes later.
-    async fn first_sweep_is_over(&self) {
+    pub async fn first_sweep_is_over(&self) {
         loop {
             if let Some((200, sweeps)) = self.api(Method::GET, "/v1/sweeps", None, None).await
                 && !sweeps["items"][0]["endedAt"].is_null()
@@ -252,6 +254,10 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     let acknowledged = load.await.unwrap();
     every_acknowledged_callback_led_to_a_look(&ground, &acknowledged, seed).await;
     let journal = serde_json::to_value(ground.sim.journal()).unwrap();
+    let made = journal.as_array().unwrap().iter().filter(|entry| {
+        entry["endpoint"] == "add_customer" && entry["reinitiation"] == false && entry["applied"] == true
+    });
+    assert_eq!(made.count(), ids.len() + BYSTANDERS, "seed {seed}: every applicant became one customer");
     let submissions = resubmissions(&journal);
     for id in &ids {
         let (applied, request_ids) = submissions_in(&submissions, id);

@@ -215,7 +215,7 @@ pub(super) fn texts(at: &str, value: &Value) -> Result<Value, FieldProblem> {
 }
 
 /// Control characters, line separators, and the marks that make a text read in another order than it is written.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(in crate::domain) fn is_hidden(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

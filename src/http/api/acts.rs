@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::auth::Caller;
@@ -52,6 +52,29 @@ pub(super) async fn tags(
     act(ActKind::Tags, state, caller, id, &uri, &headers, &body).await
 }
 
+/// `GET /v1/customers/{id}/rfi?refresh=`: what Nium asks of the customer.
+pub(super) async fn rfi(
+    State(state): State<Arc<ApiState>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let customer = take::customer(&id)?;
+    take::refreshed(&state, &uri, customer).await?;
+    Ok(Json(state.ops.rfi(customer).await.map_err(|error| problem_of(&error))?).into_response())
+}
+
+/// `POST /v1/customers/{id}/rfi` `{"answers": [{"rfiHashId", "fields": {…}}]}`
+pub(super) async fn answer_rfi(
+    state: State<Arc<ApiState>>,
+    caller: Extension<Caller>,
+    id: Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    act(ActKind::Rfi, state, caller, id, &uri, &headers, &body).await
+}
+
 async fn act(
     kind: ActKind,
     State(state): State<Arc<ApiState>>,
@@ -70,6 +93,10 @@ async fn act(
         ActKind::Block => state.ops.block(customer, &value, &asking).await,
         ActKind::Tags => state.ops.tags(customer, &value, &asking).await,
         ActKind::Update => state.ops.update(customer, &value, &asking).await,
+        ActKind::Rfi => state.ops.answer_rfi(customer, &value, &asking).await,
+        // These have routes of their own, with other bodies.
+        ActKind::Onboard => state.ops.onboard(&value, &asking).await,
+        ActKind::Regenerate => state.ops.regenerate(customer, &asking).await,
     };
     Ok(answer(done.map_err(|error| problem_of(&error))?))
 }

@@ -51,7 +51,9 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
-    fn may(self, need: Need) -> bool {
+    /// Whether a route that needs this is open.
+    #[must_use]
+    pub fn may(self, need: Need) -> bool {
         match need {
             Need::Read => true,
             Need::Correct => matches!(self, Self::Officer | Self::Admin | Self::App),
@@ -76,6 +78,8 @@ pub enum Need {
 pub struct Caller {
     /// The token's name, for the record of who did what.
     pub name: Arc<str>,
+    /// What the token may do.
+    pub role: Role,
 }
 
 /// The hash under which a token is stored.
@@ -111,7 +115,7 @@ pub(super) async fn guard(
             .hint("Use a token whose role may do this; `reinstate token create --role …` makes one.")
             .into_response();
     }
-    request.extensions_mut().insert(Caller { name });
+    request.extensions_mut().insert(Caller { name, role });
     next.run(request).await
 }
 

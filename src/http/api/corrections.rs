@@ -7,11 +7,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use serde_json::Value;
 
-use super::auth::Caller;
+use super::auth::{Caller, Need};
 use super::{ApiState, answer, problem_of, take};
 use crate::domain::effect::EffectKey;
 use crate::http::error::Problem;
+
+/// What Nium said that only those may see who act for customers.
+const ADDRESSES: [&str; 2] = ["redirectUrl", "stakeholderKycUrls"];
 
 /// `PUT /v1/customers/{id}/application`
 pub(super) async fn keep_application(
@@ -58,12 +62,19 @@ pub(super) async fn preview(
 /// `GET /v1/effects/{id}`
 pub(super) async fn effect(
     State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let missing = || {
         Problem::new(StatusCode::NOT_FOUND, "no_such_effect").hint("Use an effectId as an answer gave it.")
     };
     let key = EffectKey::parse(&id).ok_or_else(missing)?;
-    let effect = state.ops.effect(&key).await.map_err(|error| problem_of(&error))?.ok_or_else(missing)?;
+    let mut effect = state.ops.effect(&key).await.map_err(|error| problem_of(&error))?.ok_or_else(missing)?;
+    if !caller.role.may(Need::Correct)
+        && let Some(said) = effect.get_mut("said").and_then(Value::as_object_mut)
+    {
+        // Whoever has such an address can act as the customer.
+        said.retain(|name, _| !ADDRESSES.contains(&name.as_str()));
+    }
     Ok(Json(effect).into_response())
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::take::{self, Params};
+use super::take;
 use super::{ApiState, problem_of};
 use crate::http::error::Problem;
 
@@ -18,15 +18,9 @@ pub(super) async fn show(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    if Params::read(&uri, &["refresh"])?.flag("refresh")? {
-        let fresh = state.ops.refresh(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
-        if !fresh && state.ops.show(take::customer(&id)?).await.is_ok() {
-            return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "nium_has_not_answered").hint(
-                "Nium has not answered within a few seconds; ask without refresh for what is on file.",
-            ));
-        }
-    }
-    let view = state.ops.show(take::customer(&id)?).await.map_err(|error| problem_of(&error))?;
+    let customer = take::customer(&id)?;
+    take::refreshed(&state, &uri, customer).await?;
+    let view = state.ops.show(customer).await.map_err(|error| problem_of(&error))?;
     Ok(Json(view).into_response())
 }
 

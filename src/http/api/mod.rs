@@ -8,6 +8,7 @@ mod corrections;
 mod customers;
 mod jobs;
 mod officer;
+mod onboard;
 mod search;
 pub mod take;
 
@@ -46,11 +47,22 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
-        .route("/v1/customers", route(Need::Read, get(search::list)))
+        .route(
+            "/v1/customers",
+            route(Need::Read, get(search::list)).merge(route(Need::Correct, post(onboard::onboard))),
+        )
         .route("/v1/customers/search", route(Need::Read, post(search::search)))
         .route(
             "/v1/customers/{id}",
             route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
+        )
+        .route(
+            "/v1/customers/{id}/redirect",
+            route(Need::Correct, get(onboard::redirect).post(onboard::regenerate)),
+        )
+        .route(
+            "/v1/customers/{id}/rfi",
+            route(Need::Read, get(acts::rfi)).merge(route(Need::Correct, post(acts::answer_rfi))),
         )
         .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
         .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
@@ -104,6 +116,10 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::NoRfi => Problem::new(StatusCode::CONFLICT, "no_rfi_open")
+            .hint("Nothing of this customer is on file that waits for an answer; GET the same path with refresh=true asks Nium."),
+        OpsError::Company => Problem::new(StatusCode::CONFLICT, "customer_is_a_company")
+            .hint("Unified Add Customer is for persons; settle a company's rejection with Nium, then look again."),
         OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")
             .hint("The customer is not as they were when this was asked for; look again, and ask anew."),
         OpsError::Nium(trouble) => search::nium_trouble(trouble),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::{ApiState, problem_of};
 use crate::domain::id::CustomerHashId;
 use crate::http::error::{FieldError, Problem};
 use crate::ops::once::{KEY_CHARS_MAX, Once};
@@ -25,6 +26,19 @@ pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {
         Problem::new(StatusCode::BAD_REQUEST, "customer_hash_id_malformed")
             .hint("The id is a UUID with hyphens.")
     })
+}
+
+/// Asks Nium first, if the request says `refresh=true`.
+pub(super) async fn refreshed(state: &ApiState, uri: &Uri, customer: CustomerHashId) -> Result<(), Problem> {
+    if !Params::read(uri, &["refresh"])?.flag("refresh")? {
+        return Ok(());
+    }
+    let fresh = state.ops.refresh(customer).await.map_err(|error| problem_of(&error))?;
+    if !fresh && state.ops.show(customer).await.is_ok() {
+        return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "nium_has_not_answered")
+            .hint("Nium has not answered within a few seconds; ask without refresh for what is on file."));
+    }
+    Ok(())
 }
 
 /// A JSON body.

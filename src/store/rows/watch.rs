@@ -121,6 +121,12 @@ pub enum JobKind {
     Tags,
     /// An update is under way.
     Update,
+    /// Somebody is to become a customer; they go by an id of ours until then.
+    Onboard,
+    /// A new address for a check is asked for.
+    Regenerate,
+    /// An answer to what Nium asks is under way.
+    Rfi,
     /// An officer's word is to be decided about.
     Officer,
     /// The app backend is to be told.
@@ -129,13 +135,16 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Decision,
         Self::Look,
         Self::Submit,
         Self::Block,
         Self::Tags,
         Self::Update,
+        Self::Onboard,
+        Self::Regenerate,
+        Self::Rfi,
         Self::Officer,
         Self::Webhook,
     ];
@@ -150,6 +159,9 @@ impl JobKind {
             Self::Block => "block",
             Self::Tags => "tags",
             Self::Update => "update",
+            Self::Onboard => "onboard",
+            Self::Regenerate => "regenerate",
+            Self::Rfi => "rfi",
             Self::Officer => "officer",
             Self::Webhook => "webhook",
         }
@@ -264,4 +276,17 @@ pub enum Retried {
     Done(usize),
     /// Nothing was done: there are so many now, not as many as were confirmed.
     Moved(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::act::ActKind;
+
+    #[test]
+    fn every_act_can_be_listed() {
+        for kind in ActKind::ALL {
+            assert!(JobKind::parse(kind.as_str()).is_some(), "{kind:?}");
+        }
+    }
 }

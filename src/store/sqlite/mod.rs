@@ -7,7 +7,9 @@ mod findings;
 mod fold;
 mod jobs;
 mod officer;
+mod onboard;
 mod read;
+mod rfi;
 mod search;
 mod sweeps;
 mod tells;
@@ -32,9 +34,9 @@ use super::rows::watch::{
     JobFilter, JobPlace, JobRow, Judged, Retried, Silence, SweepRow, SweepTrouble, SweptPage,
 };
 use super::rows::{
-    Acceptance, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer, Gauges,
-    Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats, TellLease, TellOutcome,
-    TimelineRow, TokenRow,
+    Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
+    Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, NewTell, Once, Recorder, Remember, Seats,
+    TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
 use crate::domain::effect::EffectKey;
@@ -165,6 +167,35 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<Once<Asked>, StoreError> {
         self.writer.run(move |connection| ask::act(connection, &act, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn apply(
+        &self,
+        act: NewAct,
+        recorder: Option<Recorder>,
+        now: Timestamp,
+    ) -> Result<Once<EffectKey>, StoreError> {
+        self.writer.run(move |connection| onboard::apply(connection, &act, recorder.as_ref(), now)).await
+    }
+
+    pub(super) async fn applied(
+        &self,
+        lease: Lease,
+        applied: Applied,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        self.writer.run(move |connection| onboard::applied(connection, &lease, &applied, now)).await
+    }
+
+    pub(super) async fn redirect(
+        &self,
+        customer: CustomerHashId,
+    ) -> Result<Option<KeptRedirect>, StoreError> {
+        self.read(move |connection| onboard::redirect(connection, customer)).await
+    }
+
+    pub(super) async fn rfi(&self, customer: CustomerHashId) -> Result<Option<KeptRfi>, StoreError> {
+        self.read(move |connection| rfi::kept(connection, customer)).await
     }
 
     pub(super) async fn refresh(&self, customer: CustomerHashId, now: Timestamp) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
-use super::{findings, search, sweeps};
+use super::{findings, onboard, rfi, search, sweeps};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
@@ -213,6 +213,12 @@ pub(super) fn commit(
     if let Some((case, next)) = &commit.case {
         version = case.version;
         put_case(connection, case, *next)?;
+        if !case.state.is_with_nium() {
+            onboard::drop_redirect(connection, customer)?;
+        }
+    }
+    if let Some(redirect) = &commit.redirect {
+        onboard::put_redirect(connection, customer, redirect, now)?;
     }
     if let Some(snapshot) = &commit.snapshot {
         if let Some(judge_at) = commit.unasked {
@@ -238,6 +244,7 @@ pub(super) fn commit(
     if let Some(sealed) = &commit.application {
         put_application(connection, customer, sealed, now)?;
     }
+    rfi::change(connection, customer, &commit.rfi, now)?;
     for line in &commit.history {
         put_history(connection, customer, version, line, now)?;
     }
@@ -380,7 +387,11 @@ pub(super) fn put_tell(
 }
 
 /// Moves an effect of the `nium` or `officer` lane; one that has ended stays as it is.
-fn change_effect(connection: &Connection, change: &EffectChange, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn change_effect(
+    connection: &Connection,
+    change: &EffectChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let ended = matches!(
         change.status,
         EffectStatus::Done | EffectStatus::Refused | EffectStatus::Overtaken | EffectStatus::Failed

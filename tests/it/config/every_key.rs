@@ -106,6 +106,8 @@ fn sections_of_nium() -> Vec<Case> {
             "perhaps" => "must be true or false"),
         case!("nium.newer_block_reasons", "true", "true", &[], |c| c.nium.newer_block_reasons,
             "perhaps" => "must be true or false"),
+        case!("nium.redirect_minutes", "15", "15", &[], |c| c.nium.redirect_lives.as_secs() == 900,
+            "0" => "must be between 1 and 10080"),
     ]
 }
 

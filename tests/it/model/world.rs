@@ -162,6 +162,7 @@ pub(super) fn look(facts: Facts, begun: Time, version: u64) -> Look {
         kind: CustomerKind::Individual,
         blocked_by: None,
         historic: false,
+        rfi_mark: None,
         fresh_request_id: Uuid::from_u128(u128::from(version)),
     }
 }
