@@ -136,6 +136,44 @@ async fn a_list_goes_by_niums_words_kind_tag_and_age() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_company_is_found_by_its_name_and_at_nium_by_its_number_too() {
+    let house = House::start().await;
+    let person = known(&house, "Ana", "81234567", "gold").await;
+    let body = crate::onboarding::company("T00000001X");
+    let (status, done) = house.ask(Method::POST, "/v1/customers", Some(body)).await;
+    assert_eq!(status, 201, "{done}");
+    let company = done["customerHashId"].as_str().unwrap().to_owned();
+    house.until(&company, "watching").await;
+    assert_eq!(found(&house, json!({ "text": "trading QUARTZ" })).await, std::slice::from_ref(&company));
+    assert_eq!(found(&house, json!({ "kind": "corporate" })).await, std::slice::from_ref(&company));
+    assert_eq!(found(&house, json!({ "kind": "individual" })).await, std::slice::from_ref(&person));
+    for (conditions, wanted) in [
+        (json!({ "businessRegistrationNumber": "T00000001X" }), vec![company.clone()]),
+        (json!({ "businessRegistrationNumber": "T00000002X" }), vec![]),
+        (json!({ "customerType": "CORPORATE" }), vec![company.clone()]),
+        (json!({ "customerType": "INDIVIDUAL" }), vec![person]),
+    ] {
+        let mut body = conditions.clone();
+        body["source"] = json!("nium");
+        let (_, page) = search(&house, body).await;
+        assert_eq!(ids(&page), wanted, "{conditions} {page}");
+    }
+    let (_, page) = search(&house, json!({ "source": "nium", "customerType": "CORPORATE" })).await;
+    let item = &page["items"][0];
+    assert_eq!(
+        (&item["businessName"], &item["customerType"]),
+        (&json!("Quartz Trading"), &json!("CORPORATE"))
+    );
+    // No way back is open to companies, whatever the word.
+    for word in ["offer", "reapply"] {
+        let path = format!("/v1/customers/{company}/decision");
+        let (status, problem) = house.ask(Method::POST, &path, Some(json!({ "decision": word }))).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("customer_is_a_company")), "{problem}");
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_searched_for_is_said_and_nothing_of_it_repeated() {
     let house = House::start().await;
     for (body, status, code) in [
