@@ -28,6 +28,7 @@ use crate::nium::error::ListError;
 use crate::nium::pace::Class;
 use crate::nium::{self, Nium};
 use crate::ops::Ops;
+use crate::ops::approvals::SecondPerson;
 use crate::spool::{self, Spool};
 use crate::store::wake::Wake;
 use crate::store::{Place, Store, Use};
@@ -81,12 +82,13 @@ impl App {
         let vault = Arc::new(vault(config)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
+        let nium = Arc::new(nium_client(config, &metrics)?);
         let api_url = config.admin.url.trim_end_matches('/').to_owned();
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
-            nium: nium_client(config, &metrics)?,
+            nium: Arc::clone(&nium),
             vault: Arc::clone(&vault),
             notifier: notifier(config)?,
             clock: clock.clone(),
@@ -95,7 +97,7 @@ impl App {
             metrics: metrics.work.clone(),
         };
         let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
-        let api = Arc::new(api_state(config, &store, vault, clock.clone(), api_url));
+        let api = Arc::new(api_state(config, &store, vault, nium, clock.clone(), api_url));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
@@ -156,6 +158,7 @@ impl App {
             Ok(())
         });
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
+        by_the_side(&life, &self.worker, "marks", worker::marks::mark);
         by_the_side(&life, &self.worker, "drain", worker::drain::drain);
         by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);
@@ -221,18 +224,24 @@ fn api_state(
     config: &Config,
     store: &Arc<Store>,
     vault: Arc<Vault>,
+    nium: Arc<Nium>,
     clock: Clock,
     api_url: String,
 ) -> ApiState {
     let ops = Ops {
         store: Arc::clone(store),
         vault,
+        nium,
         clock,
         region: config.nium.region.map(region),
         api_url,
         submissions_max: config.flow.max_submissions,
         client_hash_id: config.nium.client_hash_id.to_string(),
         newer_block_reasons: config.nium.newer_block_reasons,
+        second_person: SecondPerson {
+            permanent_block: takes_two(config, config::SecondPerson::PermanentBlock),
+            override_final: takes_two(config, config::SecondPerson::OverrideFinal),
+        },
         fresh_id: uuid::Uuid::now_v7,
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
@@ -323,9 +332,14 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
             page_size: config.sweep.page_size,
             grace: config.sweep.grace,
         },
+        override_needs_approval: takes_two(config, config::SecondPerson::OverrideFinal),
         addresses_when_completed: config.nium.addresses_when_completed,
         redirect_lives: config.nium.redirect_lives,
     }
+}
+
+fn takes_two(config: &Config, what: config::SecondPerson) -> bool {
+    config.flow.second_person.contains(&what)
 }
 
 fn signed(span: Duration) -> jiff::SignedDuration {

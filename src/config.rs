@@ -29,7 +29,7 @@ mod sweep;
 mod telemetry;
 
 pub use callback::{Callback, Hmac, StaticHeader};
-pub use flow::{Flow, Rule, RuleClass, UnknownRemark};
+pub use flow::{Flow, Rule, RuleClass, SecondPerson, UnknownRemark};
 pub use listeners::{Admin, Public, Tls};
 pub use nium::{Nium, Region};
 pub use notify::{Notify, Webhook};

@@ -37,6 +37,7 @@
 //! worker::onboard ─ Nium::found_by, Nium::act ─► Store::applied   an applicant has no id: Nium's list is looked at
 //! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
 //! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
+//! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
 //! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
 //! ```
 //!
@@ -51,7 +52,7 @@
 //!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
-//! 9. Nothing personal lies open: `tests/it/api.rs` searches database and events for planted names.
+//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
 //! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
 //!     `tests/it/timers.rs`.
@@ -59,9 +60,11 @@
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
+//! - What officers may say: `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sqlite/officer.rs`.
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sqlite/jobs.rs`.
 //! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
+//! - What customers can be found by: `src/domain/search.rs`, `src/store/sqlite/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`.
 

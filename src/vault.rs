@@ -18,7 +18,7 @@ const ID_BYTES_MAX: usize = 64;
 /// Format of sealed bytes and wrapped keys; the first byte of both.
 const VERSION: u8 = 1;
 /// Bytes of a fingerprint that are kept: enough that two texts never share one by accident.
-const MARK_BYTES: usize = 16;
+pub const MARK_BYTES: usize = 16;
 
 /// Why something was not sealed or opened. Nothing in it tells what it was about.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -179,8 +179,16 @@ impl DataKey {
     /// A fingerprint of `text`: tells for one customer whether two texts are the same, and nothing else about them.
     #[must_use]
     pub fn mark(&self, text: &[u8]) -> String {
+        hex::encode(self.mark_bytes(text))
+    }
+
+    /// [`DataKey::mark`] as it stands in an index.
+    #[must_use]
+    pub fn mark_bytes(&self, text: &[u8]) -> [u8; MARK_BYTES] {
         let tag = hmac::sign(&self.marks, text);
-        hex::encode(tag.as_ref().split_at(MARK_BYTES).0)
+        let mut mark = [0; MARK_BYTES];
+        mark.iter_mut().zip(tag.as_ref()).for_each(|(kept, byte)| *kept = *byte);
+        mark
     }
 }
 

@@ -5,26 +5,30 @@
 use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
-use reqwest::{Method, Url};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, Target};
-use super::{applications, runtime};
+use super::{applications, runtime, search};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// List customers.
     ///
-    /// Example: reinstate customers list --state needs_officer
+    /// Examples:
+    ///   reinstate customers list --state needs_officer --older-than 24h
+    ///   reinstate customers list --compliance-status REJECT --tag tier:gold --limit 20
     #[command(verbatim_doc_comment)]
-    List {
-        /// Only in this state, such as awaiting_correction.
-        #[arg(long)]
-        state: Option<String>,
-        #[command(flatten)]
-        out: Out,
-    },
+    List(search::ListArgs),
+    /// Find customers by what is personal, among ours or in Nium's list.
+    ///
+    /// Examples:
+    ///   reinstate customers search --email ada@example.test
+    ///   reinstate customers search --text "ada sample" --state needs_officer
+    ///   reinstate customers search --source nium --type CORPORATE --registration-number 201912345A
+    #[command(verbatim_doc_comment)]
+    Search(Box<search::SearchArgs>),
     /// Show one customer: our case, and what Nium says.
     Show {
         /// The customerHashId.
@@ -113,15 +117,20 @@ pub(super) enum Command {
         #[command(flatten)]
         act: ActArgs,
     },
-    /// Decide about a case: offer, final, retry or close.
+    /// Decide about a case: offer, final, retry, close, reapply or take_over.
     ///
-    /// Example: reinstate customers decide ID offer
+    /// Examples:
+    ///   reinstate customers decide ID take_over --note "Asked compliance"
+    ///   reinstate customers decide ID reapply
     #[command(verbatim_doc_comment)]
     Decide {
         /// The customerHashId.
         id: String,
-        /// offer, final, retry or close.
+        /// offer, final, retry, close; reapply for a customer who is blocked for good; take_over for a parked case.
         word: String,
+        /// Why, 1 to 1000 characters; kept sealed.
+        #[arg(long)]
+        note: Option<String>,
         #[command(flatten)]
         out: Out,
     },
@@ -164,7 +173,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     runtime()?.block_on(async {
         match command {
-            Command::List { state, out } => list(sources, state.as_deref(), out).await,
+            Command::List(args) => search::list(sources, args).await,
+            Command::Search(args) => search::search(sources, *args).await,
             Command::Show { id, refresh, out } => {
                 let query = if refresh { "?refresh=true" } else { "" };
                 let (api, json) = open(sources, out)?;
@@ -199,11 +209,14 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
                 write(sources, Method::POST, path(&id, "/tags"), body, act).await
             }
             Command::Applications(command) => applications::run(sources, command).await,
-            Command::Decide { id, word, out } => {
+            Command::Decide { id, word, note, out } => {
                 let (api, json) = open(sources, out)?;
-                let body = json!({ "decision": word });
+                let mut body = json!({ "decision": word });
+                if let Some(note) = note {
+                    body["note"] = json!(note);
+                }
                 let shown = api.want(Method::POST, &path(&id, "/decision"), Some(&body)).await?;
-                print(&shown, json, |shown| format!("stored as {}", text(&shown["effectId"])));
+                print(&shown, json, said);
                 Ok(0)
             }
         }
@@ -230,41 +243,6 @@ pub(super) fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> Stri
     } else {
         println!("{}", human(shown));
     }
-}
-
-async fn list(sources: &Sources, state: Option<&str>, out: Out) -> anyhow::Result<u8> {
-    let (api, json) = open(sources, out)?;
-    // Only the query is used.
-    let query = Url::parse_with_params("http://localhost", state.map(|state| ("state", state)))?;
-    let query = query.query().unwrap_or_default().to_owned();
-    let (mut cursor, mut shown) = (String::new(), 0_usize);
-    loop {
-        let page = api.want(Method::GET, &format!("/v1/customers?{query}&limit=200{cursor}"), None).await?;
-        for item in page["items"].as_array().into_iter().flatten() {
-            shown += 1;
-            if json {
-                println!("{item}");
-            } else {
-                let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-                println!(
-                    "{}  {:<20} {:<16} {:<10} since {}",
-                    word(&item["customerHashId"]),
-                    word(&item["state"]),
-                    word(&item["nium"]["complianceStatus"]),
-                    word(&item["nium"]["status"]),
-                    word(&item["since"]),
-                );
-            }
-        }
-        match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
-    if shown == 0 {
-        eprintln!("no such customers");
-    }
-    Ok(0)
 }
 
 pub(super) async fn write(
@@ -320,12 +298,28 @@ fn agreed() -> bool {
     std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
 }
 
+fn said(shown: &Value) -> String {
+    if let Some(by) = shown["officer"]["by"].as_str() {
+        return format!("in the hand of {by}");
+    }
+    waits(shown).unwrap_or_else(|| format!("stored as {}", text(&shown["effectId"])))
+}
+
+/// What waits for a second person.
+fn waits(shown: &Value) -> Option<String> {
+    let id = shown["approvalId"].as_str()?;
+    Some(format!("waits for a second person: reinstate approvals approve {id}"))
+}
+
 /// A body for Nium, to be read by a person.
 pub(super) fn request(body: &Value) -> String {
     serde_json::to_string_pretty(body).unwrap_or_default()
 }
 
 fn ended(effect: &Value) -> String {
+    if let Some(waits) = waits(effect) {
+        return waits;
+    }
     let (status, outcome) = (text(&effect["status"]), text(&effect["outcome"]));
     if effect["ended"] == true {
         let mut lines = vec![format!("{status}: {outcome}")];
@@ -365,6 +359,8 @@ fn customer(shown: &Value) -> String {
     line("goes on until", &shown["redirect"]["expiresAt"]);
     line("attempts used", &shown["attempts"]["used"]);
     line("correct until", &shown["correction"]["deadline"]);
+    line("in the hand of", &shown["officer"]["by"]);
+    line("note", &shown["officer"]["note"]);
     line("next", &shown["next"]["what"]);
     line("next at", &shown["next"]["at"]);
     lines.join("\n")

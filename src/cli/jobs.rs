@@ -104,7 +104,10 @@ fn line(job: &Value) -> String {
         text("customerHashId"),
         job["ageSeconds"],
         job["attempts"],
-        text("reason"),
+        match job["officer"]["by"].as_str() {
+            Some(by) => format!("{}, in the hand of {by}", text("reason")),
+            None => text("reason"),
+        },
     )
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit 0: done; 1: failed; 64: bad usage or configuration.
 
 mod applications;
+mod approvals;
 pub mod check_config;
 mod client;
 mod customers;
@@ -9,6 +10,7 @@ mod doctor;
 mod healthcheck;
 mod jobs;
 mod sandbox;
+mod search;
 mod serve;
 mod sweep;
 mod token;
@@ -56,9 +58,12 @@ enum Command {
     CheckConfig,
     /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
     Doctor,
-    /// List and show customers; update, block, unblock, tag, decide.
+    /// List, search and show customers; update, block, unblock, tag, decide.
     #[command(subcommand)]
     Customers(customers::Command),
+    /// List what waits for a second person; approve or refuse it.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// List work that is stuck, and set it going again.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -105,6 +110,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::CheckConfig => {
             Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr()))
         }
+        Command::Approvals(command) => approvals::run(&sources(), command),
         Command::Customers(command) => customers::run(&sources(), command),
         Command::Doctor => doctor::run(&sources()),
         Command::Jobs(command) => jobs::run(&sources(), command),

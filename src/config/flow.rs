@@ -38,6 +38,8 @@ pub struct Flow {
     pub rfi_days: u32,
     /// What to do when no rule knows Nium's remark.
     pub unknown_remark: UnknownRemark,
+    /// What takes a second person's approval.
+    pub second_person: Vec<SecondPerson>,
     /// What remarks mean; the first rule that matches decides.
     pub rules: Vec<Rule>,
 }
@@ -49,6 +51,15 @@ pub enum UnknownRemark {
     Offer,
     /// An officer decides first.
     Officer,
+}
+
+/// Something that one officer alone may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondPerson {
+    /// Blocking an account for good.
+    PermanentBlock,
+    /// Offering a way back after a final rejection.
+    OverrideFinal,
 }
 
 /// What a remark means if it holds one of these phrases.
@@ -84,6 +95,15 @@ pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
     let unknown_remark = reader.value("flow.unknown_remark", |text| {
         choice(text, &[("offer", UnknownRemark::Offer), ("officer", UnknownRemark::Officer)])
     });
+    let second_person = reader.list("flow.second_person", |text| {
+        choice(
+            text,
+            &[
+                ("permanent_block", SecondPerson::PermanentBlock),
+                ("override_final", SecondPerson::OverrideFinal),
+            ],
+        )
+    });
     let rules = read_rules(reader);
     Ok(Flow {
         max_submissions: max_submissions?,
@@ -91,6 +111,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Flow, Told> {
         remind_after_days: remind_after_days?,
         rfi_days: rfi_days?,
         unknown_remark: unknown_remark?,
+        second_person: second_person?,
         rules: rules?,
     })
 }

@@ -77,6 +77,7 @@ pub(super) const KEYS: &[Key] = &[
     key("flow.remind_after_days", Kind::List),
     key("flow.rfi_days", Kind::One),
     key("flow.unknown_remark", Kind::One),
+    key("flow.second_person", Kind::List),
     key("flow.rules", Kind::Tables),
     key("notify.webhook.url", Kind::One),
     key("notify.webhook.secrets", Kind::SecretList),

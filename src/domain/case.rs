@@ -46,6 +46,9 @@ pub struct Beside {
     pub rfi: Option<Rfi>,
     /// A block, if there is one.
     pub block: Option<Block>,
+    /// The way back was opened in spite of a permanent block: until Nium moves away from it, the block closes nothing.
+    #[serde(default)]
+    pub reapplication: bool,
 }
 
 /// An open request for information (contract section 6). Nium names no end of it; ours is the policy's.

@@ -34,6 +34,8 @@ pub enum Observation {
     RfiDeadlinePassed,
     /// An officer decided.
     Officer(OfficerWord),
+    /// An officer's word takes a second person, and none has approved it.
+    NotApproved,
 }
 
 /// Unreadable answers in a row about one customer before a person is asked.
@@ -87,9 +89,14 @@ pub enum OfficerWord {
     Retry,
     /// Close the case.
     Close,
+    /// Let a permanently blocked customer apply again.
+    Reapply,
 }
 
 impl OfficerWord {
+    /// Every word.
+    pub const ALL: [Self; 5] = [Self::Offer, Self::Final, Self::Retry, Self::Close, Self::Reapply];
+
     /// The word used in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -98,7 +105,14 @@ impl OfficerWord {
             Self::Final => "final",
             Self::Retry => "retry",
             Self::Close => "close",
+            Self::Reapply => "reapply",
         }
+    }
+
+    /// Reads [`OfficerWord::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text)
     }
 }
 

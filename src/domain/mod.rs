@@ -6,6 +6,7 @@
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
 //! - `onboarding`, `company`: who is to become a customer
 //! - `act`, `rfi`: writes at Nium other than a submission, and what it asks of a customer
+//! - `search`: what customers can be found by although it is sealed
 
 pub mod act;
 pub mod application;
@@ -21,5 +22,6 @@ pub mod nudge;
 pub mod onboarding;
 pub mod remark;
 pub mod rfi;
+pub mod search;
 pub mod snapshot;
 pub mod status;

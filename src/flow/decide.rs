@@ -6,11 +6,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::looked::looked;
+use super::officer::officer;
 use super::timers;
 use crate::domain::case::{Beside, Block, Case, CaseState, FinalReason, OfficerReason, Stage};
-use crate::domain::decision::{Answer, Decision, Look, Observation, OfficerWord, Policy, Tell};
+use crate::domain::decision::{Answer, Decision, Look, Observation, Policy, Tell};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
-use crate::domain::remark::{Grounds, RemarkClass};
+use crate::domain::remark::Grounds;
 use crate::domain::snapshot::{BlockedBy, Sighting};
 use crate::domain::status::{Standing, Status};
 
@@ -33,6 +34,8 @@ pub(super) struct Turn {
     pub(super) effect: Option<(EffectKey, EffectStatus)>,
     pub(super) attempts: Attempts,
     pub(super) because: &'static str,
+    /// The way back is opened in spite of a permanent block.
+    pub(super) reapplies: bool,
     /// The next look, if it is not the usual one.
     pub(super) look_at: Option<Timestamp>,
 }
@@ -56,6 +59,7 @@ impl Turn {
             effect: None,
             attempts: Attempts::Keep,
             because,
+            reapplies: false,
             look_at: None,
         }
     }
@@ -109,6 +113,7 @@ pub fn decide(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) 
         Observation::ReminderDue => timers::reminder_due(case, now),
         Observation::RfiDeadlinePassed => timers::rfi_deadline_passed(case, now),
         Observation::Officer(word) => officer(case, *word, now, policy),
+        Observation::NotApproved => Turn::stay("This word takes a second person, who has not approved"),
     };
     let (beside, told_beside) = match seen {
         Observation::Looked(look) => beside(&case.beside, look, now, policy),
@@ -120,6 +125,7 @@ pub fn decide(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) 
         | Observation::Interrupted
         | Observation::DeadlinePassed
         | Observation::ReminderDue
+        | Observation::NotApproved
         | Observation::Officer(_) => (case.beside.clone(), Vec::new()),
     };
     let (turn, told_beside) = match seen {
@@ -133,6 +139,7 @@ pub fn decide(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) 
         | Observation::DeadlinePassed
         | Observation::ReminderDue
         | Observation::RfiDeadlinePassed
+        | Observation::NotApproved
         | Observation::Officer(_) => (turn, told_beside),
     };
     write_up(case, turn, beside, told_beside, now, policy)
@@ -170,6 +177,8 @@ fn write_up(
         }
         next_case.state = state;
     }
+    let reapplies = next_case.beside.reapplication && may_reapply(&next_case.state);
+    next_case.beside.reapplication = turn.reapplies || reapplies;
     let mut tells = turn.tells;
     tells.extend(told_beside);
     if case.version == 0 || next_case != *case || !tells.is_empty() || turn.effect.is_some() {
@@ -177,6 +186,21 @@ fn write_up(
     }
     let next = timers::next(&next_case, turn.look_at, now, policy);
     Decision { case: next_case, tells, effect: turn.effect, because: turn.because, next }
+}
+
+/// Where a way back that was opened in spite of a block may still lead on.
+fn may_reapply(state: &CaseState) -> bool {
+    match state {
+        CaseState::AwaitingCorrection { .. }
+        | CaseState::Submitting { .. }
+        | CaseState::UnderReview { .. }
+        | CaseState::NeedsOfficer { .. } => true,
+        CaseState::Watching { .. }
+        | CaseState::Rejected { .. }
+        | CaseState::Reinstated
+        | CaseState::Approved
+        | CaseState::FinallyRejected { .. } => false,
+    }
 }
 
 /// What comes and goes beside the state, and who hears of it.
@@ -217,7 +241,13 @@ fn beside(before: &Beside, look: &Look, now: Timestamp, policy: &Policy) -> (Bes
         (Some(_), None) => tells.push(Tell { event: Event::Unblocked, reason: "block_lifted" }),
         (None, None) | (Some(false), Some(false)) | (Some(true), Some(true)) => {}
     }
-    (Beside { rfi, block }, tells)
+    // Once Nium has moved away from the block, another one is news.
+    let moved_away = matches!(
+        look.sighting.status,
+        Some(Status::Pending | Status::Clear | Status::Failed | Status::Suspended)
+    );
+    let reapplication = before.reapplication && !moved_away;
+    (Beside { rfi, block, reapplication }, tells)
 }
 
 fn missing(case: &Case) -> Turn {
@@ -402,62 +432,6 @@ fn taken(standing: Option<Standing>, effect: &EffectKey, before: &Sighting, now:
         .effect(effect, EffectStatus::Done)
         .tell(Event::Submitted, "submission_taken")
         .next_look(now)
-}
-
-fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> Turn {
-    match (&case.state, word) {
-        (
-            CaseState::Submitting { .. },
-            OfficerWord::Offer | OfficerWord::Final | OfficerWord::Retry | OfficerWord::Close,
-        ) => Turn::stay("A submission is on its way; decide when Nium has answered"),
-        (
-            CaseState::Rejected { grounds, .. } | CaseState::AwaitingCorrection { grounds, .. },
-            OfficerWord::Offer,
-        ) => offer(grounds.clone(), now, policy, "An officer offered reinstatement")
-            .attempts(Attempts::GrantOne),
-        (CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. }, OfficerWord::Offer) => {
-            offer(Grounds::bare(RemarkClass::Unknown), now, policy, "An officer offered reinstatement")
-                .attempts(Attempts::GrantOne)
-        }
-        (
-            CaseState::Watching { .. }
-            | CaseState::UnderReview { .. }
-            | CaseState::Reinstated
-            | CaseState::Approved,
-            OfficerWord::Offer,
-        ) => Turn::stay("The customer is not rejected; there is nothing to offer"),
-        (
-            CaseState::Watching { .. } | CaseState::UnderReview { .. },
-            OfficerWord::Final | OfficerWord::Close,
-        ) => Turn::stay("Nium is deciding; decide when it has, or block the account"),
-        (
-            CaseState::Rejected { .. }
-            | CaseState::AwaitingCorrection { .. }
-            | CaseState::NeedsOfficer { .. },
-            OfficerWord::Final | OfficerWord::Close,
-        ) => Turn::to_final(FinalReason::Officer, "An officer closed the case"),
-        (CaseState::FinallyRejected { .. }, OfficerWord::Final | OfficerWord::Close) => {
-            Turn::stay("The case is closed already")
-        }
-        (CaseState::Reinstated | CaseState::Approved, OfficerWord::Final | OfficerWord::Close) => {
-            Turn::stay("The customer is approved; block the account instead")
-        }
-        (CaseState::NeedsOfficer { after_rejection, .. }, OfficerWord::Retry) => Turn::to(
-            CaseState::Watching { after_rejection: *after_rejection },
-            "An officer asked to start over",
-        )
-        .next_look(now),
-        (
-            CaseState::Watching { .. }
-            | CaseState::Rejected { .. }
-            | CaseState::AwaitingCorrection { .. }
-            | CaseState::UnderReview { .. }
-            | CaseState::Reinstated
-            | CaseState::Approved
-            | CaseState::FinallyRejected { .. },
-            OfficerWord::Retry,
-        ) => Turn::stay("An officer asked for another look").next_look(now),
-    }
 }
 
 /// Opens the way back.

@@ -8,7 +8,7 @@ use crate::domain::decision::{Look, Policy, UnknownRemark};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
 use crate::domain::remark::{Grounds, RemarkClass};
 use crate::domain::snapshot::{CustomerKind, NiumTime, Sighting};
-use crate::domain::status::Standing;
+use crate::domain::status::{Compliance, Standing};
 
 /// A lagging `status` beside REJECT is read once more after this long (design, section 4.1).
 const REREAD_AFTER: SignedDuration = SignedDuration::from_secs(2);
@@ -82,6 +82,9 @@ fn awaiting_correction(case: &Case, look: &Look) -> Turn {
         Standing::Rejected { .. } | Standing::Lapsed => {
             Turn::stay("Still rejected; the correction is awaited")
         }
+        Standing::Blocked if case.beside.reapplication => {
+            Turn::stay("Still blocked; the re-application is awaited")
+        }
         Standing::Approved => approve(true),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => reopened(),
         Standing::Closed => closed(),
@@ -95,17 +98,24 @@ fn awaiting_correction(case: &Case, look: &Look) -> Turn {
 fn intended(case: &Case, sends: u32, effect: &EffectKey, look: &Look, now: Timestamp) -> Turn {
     let overtaken = |turn: Turn| turn.effect(effect, EffectStatus::Overtaken);
     match look.standing {
-        Standing::Rejected { .. } | Standing::Lapsed => match not_before(&look.sighting, now) {
-            Some(at) => Turn::stay("The rejection is not a full second old; the submission waits a moment")
-                .next_look(at),
-            None => send(case, sends, look.fresh_request_id, look, now),
-        },
+        Standing::Rejected { .. } | Standing::Lapsed => released(case, sends, look, now),
+        Standing::Blocked if case.beside.reapplication => released(case, sends, look, now),
         Standing::Approved => overtaken(approve(true)),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => overtaken(reopened()),
         Standing::Closed => overtaken(closed()),
         Standing::Blocked => overtaken(blocked()),
         Standing::Unknown => overtaken(unknown_word(case)),
         Standing::Unsaid => overtaken(nothing_said(case)),
+    }
+}
+
+/// The customer stands where the correction was handed in: it goes out, unless that is only a moment old.
+fn released(case: &Case, sends: u32, look: &Look, now: Timestamp) -> Turn {
+    match not_before(&look.sighting, now) {
+        Some(at) => {
+            Turn::stay("The rejection is not a full second old; the submission waits a moment").next_look(at)
+        }
+        None => send(case, sends, look.fresh_request_id, look, now),
     }
 }
 
@@ -129,6 +139,11 @@ fn unclear(
             arrived(moved_and_rejected(case, stage, look, now, policy))
         }
         Standing::Rejected { .. } | Standing::Lapsed => not_moved(case, stage, before, effect, look, now),
+        // Something moved, and the block is still shown: that may be our submission, so it is not sent again.
+        Standing::Blocked if case.beside.reapplication && look.sighting.moved_since(before) => {
+            arrived(review())
+        }
+        Standing::Blocked if case.beside.reapplication => not_moved(case, stage, before, effect, look, now),
         Standing::Approved => arrived(told_first(approve(true), Event::Submitted, "submission_taken")),
         Standing::Almost { .. } | Standing::Working { .. } | Standing::Rfi { .. } => arrived(review()),
         Standing::Closed => arrived(closed()),
@@ -216,10 +231,26 @@ fn under_review(
         Standing::Rejected { .. } | Standing::Lapsed => {
             Turn::stay("Nium still shows the rejection from before the submission")
         }
+        Standing::Blocked if case.beside.reapplication => still_blocked(case, before, age, look),
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),
         Standing::Unknown => unknown_word(case),
         Standing::Unsaid => nothing_said(case),
+    }
+}
+
+/// Nium took a re-application and still shows the block. What it says of compliance beside it tells whether that is an
+/// answer; where it tells nothing, a person is asked in the end.
+fn still_blocked(case: &Case, before: &Sighting, age: SignedDuration, look: &Look) -> Turn {
+    let said = look.sighting.compliance.as_ref();
+    let is_answer = matches!(said, Some(Compliance::Reject | Compliance::Closed));
+    if is_answer && said != before.compliance.as_ref() {
+        blocked()
+    } else if age >= STALE_AFTER {
+        let because = "Nium took the re-application long ago and still shows the block";
+        Turn::to_officer(case, OfficerReason::CannotTell, because)
+    } else {
+        Turn::stay("Nium has the re-application and still shows the block")
     }
 }
 
@@ -286,6 +317,9 @@ fn needs_officer(
         }
         Standing::Rejected { .. } | Standing::Lapsed if about_what_nium_said(why) => {
             rejection(case, look, now, policy, case.attempts_used)
+        }
+        Standing::Blocked if case.beside.reapplication && !about_what_nium_said(why) => {
+            Turn::stay("The officer's question stands")
         }
         Standing::Closed => closed(),
         Standing::Blocked => blocked(),

@@ -2,6 +2,7 @@
 //!
 //! - `decide`: one case and one observation in, one decision out; every pair has a line
 //! - `looked`: the part of that table about what a look saw
+//! - `officer`: the part about an officer's word
 //! - `classify`: Nium's remarks in, a verdict out
 //! - `acts`: may a block, tags, an update go to Nium now
 //! - `timers`: what happens by itself: looks that nobody asked for, deadlines, reminders
@@ -11,6 +12,7 @@ pub mod acts;
 pub mod classify;
 pub mod decide;
 mod looked;
+mod officer;
 pub mod retry;
 pub mod timers;
 

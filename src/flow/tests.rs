@@ -9,12 +9,12 @@ use proptest::sample::select;
 use uuid::Uuid;
 
 use super::decide;
-use crate::domain::case::{Beside, Case, CaseState, FinalReason, OfficerReason, Stage};
+use crate::domain::case::{Beside, Block, Case, CaseState, FinalReason, OfficerReason, Stage};
 use crate::domain::decision::{Answer, Decision, Look, Observation, OfficerWord, Policy, UnknownRemark};
 use crate::domain::effect::{EffectKey, EffectStatus, Event};
 use crate::domain::id::CustomerHashId;
 use crate::domain::remark::{Grounds, RemarkClass};
-use crate::domain::snapshot::{CustomerKind, NiumTime, Sighting};
+use crate::domain::snapshot::{BlockedBy, CustomerKind, NiumTime, Sighting};
 use crate::domain::status::{Compliance, Standing, Status};
 
 fn at(second: i64) -> Timestamp {
@@ -140,6 +140,9 @@ fn observations() -> Vec<(&'static str, Observation)> {
         ("EXPIRED/Pending", looked(Some("EXPIRED"), Some("Pending"), 20)),
         ("CLOSED/Pending", looked(Some("CLOSED"), Some("Pending"), 20)),
         ("COMPLETED/Blocked", looked(Some("COMPLETED"), Some("Blocked"), 20)),
+        ("COMPLETED/Blocked, later", looked(Some("COMPLETED"), Some("Blocked"), NOW - 30)),
+        ("ACTION_REQUIRED/Blocked", looked(Some("ACTION_REQUIRED"), Some("Blocked"), NOW - 30)),
+        ("REJECT/Blocked", looked(Some("REJECT"), Some("Blocked"), NOW - 30)),
         ("MYSTERY/Pending", looked(Some("MYSTERY"), Some("Pending"), 20)),
         ("nothing/Pending", looked(None, Some("Pending"), 20)),
         ("404", Observation::Missing),
@@ -160,6 +163,8 @@ fn observations() -> Vec<(&'static str, Observation)> {
         ("officer: final", Observation::Officer(OfficerWord::Final)),
         ("officer: retry", Observation::Officer(OfficerWord::Retry)),
         ("officer: close", Observation::Officer(OfficerWord::Close)),
+        ("officer: reapply", Observation::Officer(OfficerWord::Reapply)),
+        ("not approved", Observation::NotApproved),
     ]
 }
 
@@ -201,6 +206,66 @@ fn the_whole_table() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// A case that was blocked for good, and whose way back an officer has opened all the same.
+fn reapplied(state: CaseState, attempts_used: u32) -> Case {
+    let block = Some(Block { permanent: true, by: BlockedBy::Client });
+    Case { beside: Beside { block, reapplication: true, rfi: None }, ..case(state, attempts_used) }
+}
+
+/// The states that a re-application can be in, and those it begins from.
+fn states_of_a_reapplication() -> Vec<(&'static str, CaseState)> {
+    let blocked = || sighting(Some(Compliance::Completed), Some(Status::Blocked), 20);
+    let submitting =
+        |stage| CaseState::Submitting { grounds: grounds(), deadline: at(NOW + 50), effect: key(), stage };
+    let request_id = Uuid::nil();
+    let review = |taken_at, moved| CaseState::UnderReview { before: blocked(), taken_at, moved };
+    let day = 24 * 3_600;
+    let mut found: Vec<_> = states()
+        .into_iter()
+        .filter(|(name, _)| ["awaiting", "intended", "reinstated", "approved", "final"].contains(name))
+        .collect();
+    found.extend([
+        (
+            "unclear",
+            submitting(Stage::Unclear { before: blocked(), request_id, settled_at: at(NOW - 50), sends: 1 }),
+        ),
+        ("in review", review(at(NOW - 60), false)),
+        ("in review for a day", review(at(NOW - day), false)),
+        ("final: blocked", CaseState::FinallyRejected { why: FinalReason::Blocked }),
+        (
+            "officer: cannot tell",
+            CaseState::NeedsOfficer { why: OfficerReason::CannotTell, after_rejection: true },
+        ),
+        ("officer: gone", CaseState::NeedsOfficer { why: OfficerReason::NotAtNium, after_rejection: true }),
+    ]);
+    found
+}
+
+#[test]
+fn the_table_of_a_reapplication() {
+    let mut table = String::new();
+    for (state_name, state) in states_of_a_reapplication() {
+        let _ = writeln!(table, "{state_name}");
+        for (seen_name, seen) in observations() {
+            let decision = decide(&reapplied(state.clone(), 1), &seen, at(NOW), &policy());
+            let stays = decision.case.version == 7;
+            let mut text = if stays { "-".to_owned() } else { outcome(&decision) };
+            if decision.case.beside.reapplication {
+                text.push_str(" (re-applies)");
+            }
+            let _ = writeln!(table, "  {seen_name:<26} {text}");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_state_from_an_older_release_reads_as_no_reapplication() {
+    let beside: Beside =
+        serde_json::from_str(r#"{"rfi":null,"block":{"permanent":true,"by":"CLIENT"}}"#).unwrap();
+    assert!(!beside.reapplication && beside.block.is_some_and(|block| block.permanent));
 }
 
 #[test]
@@ -324,8 +389,11 @@ fn blocks_and_requests_for_information_come_and_go_beside_the_state() {
 }
 
 fn any_pair() -> impl Strategy<Value = (Case, Observation)> {
-    (select(states()), select(observations()), 0_u32..5)
-        .prop_map(|((_, state), (_, seen), attempts)| (case(state, attempts), seen))
+    (select(states()), select(observations()), 0_u32..5, proptest::bool::ANY).prop_map(
+        |((_, state), (_, seen), attempts, blocked)| {
+            (if blocked { reapplied(state, attempts) } else { case(state, attempts) }, seen)
+        },
+    )
 }
 
 proptest! {

@@ -34,11 +34,14 @@ pub enum Release {
     V2,
 }
 
-/// One page, oldest customers first.
+/// A page of a walk, oldest customers first.
+pub type ListPage = Page<Listed>;
+
+/// One page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListPage {
+pub struct Page<T> {
     /// The customers, in Nium's order. The same one may come twice in a walk: pages move.
-    pub customers: Vec<Listed>,
+    pub customers: Vec<T>,
     /// Items that are not about anybody: no object, or no `customerHashId` that is one.
     pub unreadable: usize,
     /// How many pages of this size there are, if Nium said.
@@ -53,14 +56,14 @@ pub struct ListPage {
 }
 
 impl Release {
-    fn path(self) -> &'static str {
+    pub(super) fn path(self) -> &'static str {
         match self {
             Self::V3 => "v3",
             Self::V2 => "v2",
         }
     }
 
-    fn endpoint(self) -> Endpoint {
+    pub(super) fn endpoint(self) -> Endpoint {
         match self {
             Self::V3 => Endpoint::ListV3,
             Self::V2 => Endpoint::ListV2,
@@ -136,15 +139,31 @@ impl Nium {
         request_id: Uuid,
         permit: Permit,
     ) -> Result<ListPage, ListError> {
+        let mut filters = vec![("order", "ASC".to_owned())];
+        filters.extend(filter.map(|(name, value)| (name, value.to_owned())));
+        self.ask_list(release, (page, size), &filters, request_id, permit, listed).await
+    }
+
+    /// Asks one release for one page of whoever fits `filters`. What was asked for may be personal: it stands in Nium's
+    /// address, and is neither logged nor counted.
+    pub(super) async fn ask_list<T>(
+        &self,
+        release: Release,
+        (page, size): (u32, u32),
+        filters: &[(&str, String)],
+        request_id: Uuid,
+        permit: Permit,
+        read: fn(&Value) -> Option<T>,
+    ) -> Result<Page<T>, ListError> {
         let begun = Instant::now();
         let path = format!("{}/client/{}/customers", release.path(), self.client_id);
         let request = self
             .request(&self.reader, Method::GET, &path)
-            .query(&[("page", page.to_string()), ("size", size.to_string()), ("order", "ASC".to_owned())])
-            .query(filter.as_slice())
+            .query(&[("page", page.to_string()), ("size", size.to_string())])
+            .query(filters)
             .header("x-request-id", request_id.to_string());
         let seen = read_value(request).await.and_then(|answer| {
-            page_in(&answer, page, release).ok_or(LookError::Unreadable("the answer is not a list"))
+            page_in(&answer, page, release, read).ok_or(LookError::Unreadable("the answer is not a list"))
         });
         drop(permit);
         let (endpoint, outcome, took) = (release.endpoint(), outcome_of(&seen), begun.elapsed());
@@ -165,7 +184,7 @@ impl Nium {
 
 /// An answer as a page, in either shape; `None` when it is not a list. Without `content` it is one only if it says that
 /// there are no customers: an error in an envelope must not look like an empty list.
-fn page_in(answer: &Value, page: u32, release: Release) -> Option<ListPage> {
+fn page_in<T>(answer: &Value, page: u32, release: Release, read: fn(&Value) -> Option<T>) -> Option<Page<T>> {
     let outer = Object::of(answer)?;
     let total = |name: &str| {
         outer.object("pagination").and_then(|inner| inner.text(name)).or_else(|| outer.text(name))
@@ -177,15 +196,15 @@ fn page_in(answer: &Value, page: u32, release: Release) -> Option<ListPage> {
         None if total_customers == Some(0) => &[],
         None => return None,
     };
-    let customers: Vec<Listed> = items.iter().filter_map(listed).collect();
+    let customers: Vec<T> = items.iter().filter_map(read).collect();
     // Customers on one of no pages: the number is not to be believed.
     let total_pages = total_pages.filter(|pages| *pages > 0 || items.is_empty());
     let last = total_pages.map_or(items.is_empty(), |pages| page.saturating_add(1) >= pages);
     let unreadable = items.len() - customers.len();
-    Some(ListPage { customers, unreadable, total_pages, total_customers, last, release })
+    Some(Page { customers, unreadable, total_pages, total_customers, last, release })
 }
 
-fn listed(item: &Value) -> Option<Listed> {
+pub(super) fn listed(item: &Value) -> Option<Listed> {
     let item = Object::of(item)?;
     let id = CustomerHashId::parse(&item.text("customerHashId")?)?;
     let facts = parse::facts(item);
@@ -204,7 +223,7 @@ mod tests {
     const BO: &str = "77B0C8F4-0F0B-4F7C-9A57-6B1F5A0E7D02";
 
     fn read(answer: &Value) -> ListPage {
-        page_in(answer, 0, Release::V3).unwrap()
+        page_in(answer, 0, Release::V3, listed).unwrap()
     }
 
     fn ids(page: &ListPage) -> Vec<String> {
@@ -246,7 +265,7 @@ mod tests {
         };
         for release in [Release::V3, Release::V2] {
             for answer in [older(), newer()] {
-                let page = page_in(&answer, 0, release).unwrap();
+                let page = page_in(&answer, 0, release, listed).unwrap();
                 assert_eq!(page.customers, std::slice::from_ref(&ana), "{answer}");
                 assert_eq!((page.total_pages, page.total_customers), (Some(2), Some(51)), "{answer}");
                 assert_eq!((page.unreadable, page.last, page.release), (0, false, release), "{answer}");
@@ -299,7 +318,7 @@ mod tests {
             json!({ "content": "null" }),
             json!({ "status": "BAD_REQUEST", "errors": [] }),
         ] {
-            assert_eq!(page_in(&answer, 0, Release::V3), None, "{answer}");
+            assert_eq!(page_in(&answer, 0, Release::V3, listed), None, "{answer}");
         }
         for nobody in [json!({ "content": [] }), json!({ "content": null, "totalElements": 0 })] {
             assert!(read(&nobody).last, "{nobody}");
@@ -308,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_last_page_is_the_one_nium_counted_or_else_an_empty_one() {
-        let page = |number, answer: Value| page_in(&answer, number, Release::V2).unwrap();
+        let page = |number, answer: Value| page_in(&answer, number, Release::V2, listed).unwrap();
         let one = json!([{ "customerHashId": ANA }]);
         assert!(!page(0, json!({ "content": one, "totalPages": "2" })).last, "a number may come as text");
         assert!(page(1, json!({ "content": one, "totalPages": 2 })).last);

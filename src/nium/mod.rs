@@ -3,6 +3,7 @@
 //! - `wire`: answers as they come, leniently
 //! - `parse`: answers into our nouns
 //! - `list`: the Customer List, in either of its releases
+//! - `find`: the same list, for whoever fits
 //! - `error`: what a call came to
 //! - `act`, `onboard`: writes other than a submission, and what is read from their answers
 //! - `rfi`: what is asked of a customer
@@ -13,6 +14,7 @@
 
 pub mod act;
 pub mod error;
+pub mod find;
 pub mod list;
 pub mod onboard;
 pub mod pace;

@@ -107,6 +107,13 @@ fn profile(outer: Object<'_>, person: Object<'_>) -> Map<String, Value> {
             put(name, json!(text));
         }
     }
+    // Not fields of a request: for finding a company, and left out of whatever is sent.
+    let company = outer.object("corporateCustomer").unwrap_or(outer).object("businessDetails");
+    for name in ["businessName", "tradeName"] {
+        if let Some(text) = company.and_then(|company| company.text(name)) {
+            put(name, json!(text));
+        }
+    }
     for name in ["pep", "internationalPaymentsSupported"] {
         if let Some(flag) = person.flag(name) {
             put(name, json!(flag));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use super::approvals::Wanted;
 use super::once::{Answered, Once};
 use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::act::{Act, BlockAction};
@@ -11,6 +12,7 @@ use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::domain::onboarding::without_files;
 use crate::nium::act::ActRequest;
+use crate::store::rows::officer::ApprovalKind;
 use crate::store::rows::{self, Asked, NewAct};
 use crate::vault::{DataKey, Place};
 
@@ -49,6 +51,10 @@ impl Ops {
         let key = self.data_key(customer).await?;
         let receipt = receipt(&key, customer, row.case.version, &act)?;
         match value.get("receipt").map(|given| given.as_str().unwrap_or_default()) {
+            Some(given) if given == receipt && self.second_person.permanent_block => {
+                let wish = Wanted { kind: ApprovalKind::PermanentBlock, act: Some(&act), note: None };
+                self.ask_approval(customer, row.case.version, wish, asking).await
+            }
             Some(given) if given == receipt => self.act(customer, &act, Some(row.case.version), asking).await,
             Some(_) => Err(OpsError::Moved),
             None if asking.dry_run => self.act(customer, &act, None, asking).await,

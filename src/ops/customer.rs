@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::officer::in_hand;
 use super::{Ops, OpsError};
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
@@ -27,23 +28,27 @@ pub struct CustomerView {
     rfi: Option<Value>,
     attempts: Value,
     correction: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    officer: Option<Value>,
     customer_type: Option<CustomerKind>,
     redirect: Option<Value>,
-}
-
-impl CustomerView {
-    /// Whom it shows.
-    #[must_use]
-    pub fn id(&self) -> CustomerHashId {
-        self.customer_hash_id
-    }
 }
 
 impl Ops {
     /// Everything that happened to a customer we have heard of, oldest first.
     pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, OpsError> {
-        let lines = self.store.timeline(customer).await?;
-        if lines.is_empty() { Err(OpsError::NoSuchCustomer) } else { Ok(lines) }
+        let mut lines = self.store.timeline(customer).await?;
+        if lines.is_empty() {
+            return Err(OpsError::NoSuchCustomer);
+        }
+        let notes = self.notes(customer).await?;
+        for detail in lines.iter_mut().filter_map(|line| line.detail.as_object_mut()) {
+            let id = detail.remove("noteId");
+            if let Some(note) = id.as_ref().and_then(Value::as_str).and_then(|id| notes.get(id)) {
+                detail.insert("note".to_owned(), note.clone());
+            }
+        }
+        Ok(lines)
     }
 
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.
@@ -65,18 +70,10 @@ impl Ops {
         };
         let mut view = self.view(&row, said.as_ref());
         view.redirect = self.store.redirect(customer).await?.map(|kept| self.redirect_view(&kept));
+        if let Some(row) = &row.in_hand {
+            view.officer = Some(in_hand(row, Some(&self.notes(customer).await?)));
+        }
         Ok(view)
-    }
-
-    /// Customers in the order of their ids; remarks are left to [`Ops::show`].
-    pub async fn list(
-        &self,
-        state: Option<&str>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CustomerView>, OpsError> {
-        let rows = self.store.cases(state, after, most).await?;
-        Ok(rows.iter().map(|row| self.view(row, None)).collect())
     }
 
     /// The last snapshot, opened; `None` if the customer's key was erased.
@@ -92,7 +89,7 @@ impl Ops {
         Ok(Some(serde_json::from_slice(&key.open(&place, &kept.sealed)?)?))
     }
 
-    fn view(&self, row: &CaseRow, said: Option<&Snapshot>) -> CustomerView {
+    pub(super) fn view(&self, row: &CaseRow, said: Option<&Snapshot>) -> CustomerView {
         let case = &row.case;
         let block = case.beside.block.map(|block| {
             json!({
@@ -117,6 +114,7 @@ impl Ops {
                 .map(|rfi| json!({ "open": true, "deadline": rfi.deadline, "overdue": rfi.overdue })),
             attempts: json!({ "used": case.attempts_used, "max": self.submissions_max }),
             correction: self.offer(row),
+            officer: row.in_hand.as_ref().map(|row| in_hand(row, None)),
             customer_type: row.snapshot.as_ref().map(|kept| kept.facts.kind),
             redirect: None,
         }
@@ -128,7 +126,7 @@ impl Ops {
         };
         let url = format!("{}/v1/customers/{}/corrections", self.api_url, row.case.id);
         Some(
-            json!({ "url": url, "deadline": deadline, "class": grounds.class.as_str(), "fields": grounds.fields }),
+            json!({ "url": url, "deadline": deadline, "class": grounds.class.as_str(), "fields": grounds.fields, "reapplication": row.case.beside.reapplication }),
         )
     }
 }

@@ -1,10 +1,11 @@
 //! Work that is stuck, and sweeps: what is listed, and what an operator may set going again.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use jiff::Timestamp;
 
+use super::officer::in_hand;
 use super::once::{Answered, Once};
 use super::{ACCEPTED, Ops, OpsError};
 use crate::domain::id::CustomerHashId;
@@ -24,6 +25,8 @@ pub struct JobView {
     due_at: Option<Timestamp>,
     attempts: u32,
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    officer: Option<Value>,
 }
 
 impl JobView {
@@ -94,5 +97,6 @@ fn view(job: JobRow, now: Timestamp) -> JobView {
         due_at: job.due_at,
         attempts: job.attempts,
         reason: job.reason,
+        officer: job.in_hand.as_ref().map(|row| in_hand(row, None)),
     }
 }

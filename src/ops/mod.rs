@@ -6,10 +6,13 @@
 //! - `rfi`: what Nium asks of a customer
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
+//! - `approvals`: what takes a second person
+//! - `search`: finding customers, ours and Nium's
 //! - `jobs`: work that is stuck, and sweeps
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
 pub mod acts;
+pub mod approvals;
 pub mod correction;
 pub mod customer;
 pub mod jobs;
@@ -17,6 +20,7 @@ pub mod officer;
 pub mod onboard;
 pub mod once;
 pub mod rfi;
+pub mod search;
 
 use std::sync::Arc;
 
@@ -26,6 +30,7 @@ use crate::clock::Clock;
 use crate::domain::application::Region;
 use crate::domain::correction::FieldProblem;
 use crate::domain::id::CustomerHashId;
+use crate::nium::Nium;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
@@ -40,6 +45,8 @@ pub struct Ops {
     pub store: Arc<Store>,
     /// Seals what is personal.
     pub vault: Arc<Vault>,
+    /// The client of Nium's API, for what is only read.
+    pub nium: Arc<Nium>,
     /// Where `now` comes from.
     pub clock: Clock,
     /// The regulatory region of this client at Nium; without it only what every region demands is checked.
@@ -52,6 +59,8 @@ pub struct Ops {
     pub client_hash_id: String,
     /// Reasons for a permanent block may be given that are newer than the ordered document.
     pub newer_block_reasons: bool,
+    /// What takes a second person.
+    pub second_person: approvals::SecondPerson,
     /// Gives ids that nobody has used.
     pub fresh_id: fn() -> Uuid,
 }
@@ -65,6 +74,21 @@ pub enum OpsError {
     /// The case is in a state (given) in which this cannot be asked for.
     #[error("the case is in state {0}")]
     WrongState(String),
+    /// The case is in a state (given) in which no officer is asked.
+    #[error("the case is in state {0}; no officer is asked")]
+    NotParked(String),
+    /// The same waits for a second person already, under this id.
+    #[error("the approval {0} is open already")]
+    ApprovalOpen(String),
+    /// There is no such approval.
+    #[error("there is no such approval")]
+    NoSuchApproval,
+    /// Whoever asked for an approval cannot give it.
+    #[error("whoever asked cannot approve")]
+    SamePerson,
+    /// The approval was decided, or ended, before; how.
+    #[error("the approval is {0}")]
+    ApprovalClosed(&'static str),
     /// A correction is on its way already.
     #[error("a correction is already on its way to Nium")]
     UnderWay,
@@ -92,6 +116,9 @@ pub enum OpsError {
     /// The customer is not as they were when this was prepared.
     #[error("the customer has moved meanwhile")]
     Moved,
+    /// What was to be read at Nium could not be read now.
+    #[error("Nium could not be asked")]
+    Nium(search::NiumTrouble),
     /// A rule or Nium refused an act; the effect as it ended.
     #[error("the act was refused")]
     ActRefused(Box<serde_json::Value>),

@@ -20,7 +20,9 @@ POST   /__sim/customers                      a made-up customer; the body may ho
                                               {\"customerType\": \"CORPORATE\"} for a company
 DELETE /__sim/customers/{id}                 forget one: whoever comes later moves up in the Customer List
 POST   /__sim/customers/{id}/transition      {\"complianceStatus\": \"REJECT\", \"status\"?, \"remarks\"?, \"complianceRemarks\"?, \"silent\"?}
-POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|lagging|review|bare|reject|refuse|redirect, \"looks\"?}
+POST   /__sim/customers/{id}/outcome         {\"onResubmission\": complete|lagging|review|bare|reject|refuse|redirect, \"looks\"?,
+                                              \"refusesReapplication\"?}; who was blocked for good is reviewed where others complete,
+                                              and shows the block for so many looks more
 POST   /__sim/customers/{id}/rfi             {\"ask\": [firstName|lastName|dateOfBirth|isPep|passport|driversLicence|
                                               bankStatement|internal]}; of a company the name of any field
 POST   /__sim/customers/{id}/quirk           {\"null_strings\", \"status_lags\", \"no_compliance\", \"no_updated_at\", \"kyc_status\",
@@ -54,9 +56,11 @@ struct Transition {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Resubmission {
+struct Ahead {
     on_resubmission: Outcome,
     looks: Option<u32>,
+    #[serde(default)]
+    refuses_reapplication: bool,
 }
 
 #[derive(Deserialize)]
@@ -204,10 +208,11 @@ fn customer_act(world: &Arc<World>, asked: &Asked, id: &str, act: &str) -> Resul
             Ok(reply)
         }
         "outcome" => {
-            let Resubmission { on_resubmission, looks } = said(asked)?;
+            let Ahead { on_resubmission, looks, refuses_reapplication } = said(asked)?;
             let mut state = world.state();
             let customer = state.customers.get_mut(id).ok_or_else(no_such_customer)?;
             customer.on_resubmission = on_resubmission;
+            customer.refuses_reapplication = refuses_reapplication;
             customer.looks_until_clear = looks.unwrap_or_default();
             Ok(done())
         }

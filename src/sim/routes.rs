@@ -332,7 +332,11 @@ fn reinitiate(
     let Some(customer) = state.customers.get_mut(id) else {
         return (envelope(404, "NOT_FOUND", "Customer not found"), None);
     };
-    if !["REJECT", "ERROR", "EXPIRED", "IN_PROGRESS"].contains(&customer.compliance_status.as_str()) {
+    // Nobody has written down what becomes of somebody who was blocked for good; here they are looked at anew.
+    let blocked = customer.status == "Blocked";
+    let from = ["REJECT", "ERROR", "EXPIRED", "IN_PROGRESS"].contains(&customer.compliance_status.as_str());
+    let allowed = if blocked { !customer.refuses_reapplication } else { from };
+    if !allowed {
         let reply = envelope(400, "BAD_REQUEST", "Re-initiation is not allowed in this compliance status");
         state.amend(seq, |entry| {
             entry.problems.push("re-initiation not allowed".to_owned());
@@ -345,7 +349,14 @@ fn reinitiate(
     }
     customer.application = application;
     customer.submissions += 1;
+    if blocked {
+        customer.block_updated_by = None;
+        customer.block_reason = None;
+        customer.block_comment = None;
+        customer.quirks.status_lags = std::mem::take(&mut customer.looks_until_clear);
+    }
     let (compliance, status) = match outcome {
+        Outcome::Complete if blocked => ("IN_PROGRESS", "Pending"),
         Outcome::Complete | Outcome::Lagging => ("COMPLETED", "Clear"),
         Outcome::Review | Outcome::Bare => ("ACTION_REQUIRED", "Pending"),
         Outcome::Redirect => ("INITIATED", "Pending"),

@@ -104,6 +104,8 @@ pub(super) struct Customer {
     /// Re-initiations that were taken.
     pub(super) submissions: u32,
     pub(super) on_resubmission: Outcome,
+    /// Once blocked for good, the customer may not re-apply.
+    pub(super) refuses_reapplication: bool,
     /// Looks that still see Pending after COMPLETED.
     pub(super) looks_until_clear: u32,
     pub(super) quirks: Quirks,
@@ -139,6 +141,7 @@ impl Customer {
             updated_at: now.to_owned(),
             submissions: 0,
             on_resubmission: Outcome::default(),
+            refuses_reapplication: false,
             looks_until_clear: 0,
             quirks: Quirks::default(),
             case_id: None,

@@ -9,7 +9,9 @@
 
 pub mod error;
 mod migrate;
+mod officer;
 pub mod rows;
+mod search;
 mod sqlite;
 pub mod wake;
 mod watch;
@@ -27,7 +29,6 @@ use self::rows::{
 };
 use self::wake::Wake;
 use crate::clock::Clock;
-use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::domain::nudge::Nudge;
@@ -156,20 +157,6 @@ impl Store {
         Ok(acceptance)
     }
 
-    /// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`. `None`: no such case.
-    pub async fn word(
-        &self,
-        customer: CustomerHashId,
-        word: OfficerWord,
-        by: &str,
-        recorder: Option<Recorder>,
-    ) -> Result<Once<Option<EffectKey>>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        let key = store.word(customer, word, by.to_owned(), recorder, self.clock.now()).await?;
-        self.wake.wake();
-        Ok(key)
-    }
-
     /// Law: an act is stored only while no other write is under way for the customer, for the version it was asked for,
     /// and once for its `Idempotency-Key`.
     pub async fn act(&self, act: NewAct, recorder: Option<Recorder>) -> Result<Once<Asked>, StoreError> {
@@ -282,17 +269,6 @@ impl Store {
     pub async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
         let Backend::Sqlite(store) = &self.backend;
         store.case(customer).await
-    }
-
-    /// Cases in the order of their ids, after `after`, in one state or all.
-    pub async fn cases(
-        &self,
-        state: Option<&str>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CaseRow>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.cases(state.map(str::to_owned), after, most).await
     }
 
     /// Everything that happened to one customer, oldest first, at most the newest [`TIMELINE_MAX`] lines.

@@ -1,5 +1,7 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
+pub mod officer;
+pub mod search;
 pub mod watch;
 
 use std::fmt;
@@ -84,6 +86,8 @@ pub struct OpenEffect {
     pub sealed: Option<Vec<u8>>,
     /// How far an act got.
     pub stage: ActStage,
+    /// A second person has approved it.
+    pub approved: bool,
 }
 
 /// The kinds of effects that run under a customer's lease.
@@ -104,6 +108,8 @@ pub struct Commit {
     pub case: Option<(Case, Option<Next>)>,
     /// What Nium said.
     pub snapshot: Option<KeptSnapshot>,
+    /// What the customer of that snapshot can be found by; without them they are marked by the side.
+    pub marks: Option<Vec<search::Mark>>,
     /// The application that Nium now has, sealed.
     pub application: Option<Vec<u8>>,
     /// Where the customer goes on with a check.
@@ -394,6 +400,8 @@ pub struct CaseRow {
     pub next: Option<Next>,
     /// What Nium said last; `None` before the first look.
     pub snapshot: Option<KeptSnapshot>,
+    /// Who has it in hand, while it stands before the officers.
+    pub in_hand: Option<officer::InHand>,
 }
 
 /// An effect as it is shown.

@@ -22,6 +22,11 @@ pub async fn keep(worker: Arc<Worker>, soft: CancellationToken) {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "old first answers could not be dropped; it is tried again"),
         }
+        match worker.store.expire_approvals(STEP).await {
+            Ok(expired) if expired == STEP => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "approvals could not expire; it is tried again"),
+        }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = soft.cancelled() => return,

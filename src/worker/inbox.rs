@@ -12,7 +12,7 @@ use super::rfi::RfiSeen;
 use super::{WorkError, Worker, notify};
 use crate::domain::act::ActKind;
 use crate::domain::case::{Case, CaseState, Stage};
-use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation};
+use crate::domain::decision::{Decision, LOOK_FAILURES_MAX, Look, NextWhat, Observation, OfficerWord};
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::snapshot::{Sighting, Snapshot};
 use crate::flow::classify::classify;
@@ -21,6 +21,7 @@ use crate::flow::retry::backoff;
 use crate::flow::timers;
 use crate::nium::error::{LookError, Trouble};
 use crate::nium::pace::Class;
+use crate::store::rows::search::Mark;
 use crate::store::rows::{
     Claimed, Commit, EffectChange, Finished, HistoryLine, KeptRedirect, KeptSnapshot, Lease, LookTrouble,
     NewTell, OpenEffect, OpenKind, RfiChange,
@@ -48,6 +49,8 @@ pub(super) struct Attendance {
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) snapshot: Option<KeptSnapshot>,
+    /// What the customer of the snapshot can be found by.
+    pub(super) marks: Option<Vec<Mark>>,
     pub(super) looked: bool,
     /// Nobody asked for the look; until when a callback about what it saw may be late.
     pub(super) unasked: Option<Timestamp>,
@@ -102,7 +105,7 @@ impl Worker {
             return self.conclude(&mut attendance, &Observation::Interrupted, Beside::default()).await;
         }
         match attendance.open.as_ref().map(|open| (open.kind, open.key.clone())) {
-            Some((OpenKind::Officer(word), key)) => return self.officer(&mut attendance, word, &key).await,
+            Some((OpenKind::Officer(word), _)) => return self.officer(&mut attendance, word).await,
             Some((OpenKind::Act(kind), _)) => {
                 let Some(open) = attendance.open.clone() else { return Ok(()) };
                 return match kind {
@@ -136,23 +139,29 @@ impl Worker {
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
-    async fn officer(
-        &self,
-        attendance: &mut Attendance,
-        word: crate::domain::decision::OfficerWord,
-        key: &EffectKey,
-    ) -> Result<(), WorkError> {
+    async fn officer(&self, attendance: &mut Attendance, word: OfficerWord) -> Result<(), WorkError> {
         let now = self.clock.now();
-        let mut decision = decide(&attendance.case, &Observation::Officer(word), now, &self.options.policy);
+        let Some((key, approved)) = attendance.open.as_ref().map(|open| (open.key.clone(), open.approved))
+        else {
+            return Ok(());
+        };
+        // Two words of one person, the first of which closes the case, are still one person's.
+        let overrides = matches!(word, OfficerWord::Offer | OfficerWord::Reapply)
+            && matches!(attendance.case.state, CaseState::FinallyRejected { .. });
+        let seen = if overrides && self.options.override_needs_approval && !approved {
+            Observation::NotApproved
+        } else {
+            Observation::Officer(word)
+        };
+        let mut decision = decide(&attendance.case, &seen, now, &self.options.policy);
         let outcome = if decision.case.state == attendance.case.state {
             EffectStatus::Refused
         } else {
             EffectStatus::Done
         };
         // A word that asks for a look changes no state, and is done all the same.
-        let outcome =
-            if word == crate::domain::decision::OfficerWord::Retry { EffectStatus::Done } else { outcome };
-        decision.effect = Some((key.clone(), outcome));
+        let outcome = if word == OfficerWord::Retry { EffectStatus::Done } else { outcome };
+        decision.effect = Some((key, outcome));
         self.write(attendance, &decision, Beside::default(), now).await
     }
 
@@ -297,10 +306,12 @@ impl Worker {
         let failures = if not_had && !hold { attendance.trouble.failures.saturating_add(1) } else { 0 };
         attendance.trouble = LookTrouble { failures, unreadable: 0 };
         let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
+        let marks = Some(self.marks_of(snapshot).await?);
         let rfi = Self::kept_rfi(key, attendance.lease.customer, asked)?;
         let look_again = not_had && hold;
         let snapshot = Some(kept);
-        let beside = Beside { snapshot, looked: true, hold, unasked, rfi, look_again, ..Beside::default() };
+        let beside =
+            Beside { snapshot, marks, looked: true, hold, unasked, rfi, look_again, ..Beside::default() };
         self.write(attendance, decision, beside, self.clock.now()).await
     }
 
@@ -386,6 +397,7 @@ impl Worker {
         let commit = Commit {
             case: Some((decision.case.clone(), decision.next)),
             snapshot: beside.snapshot,
+            marks: beside.marks,
             application,
             redirect: beside.redirect,
             rfi: beside.rfi,

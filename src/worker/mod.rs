@@ -12,6 +12,7 @@
 //! - `sweep`: walks over Nium's list, for what callbacks did not say
 //! - `silence`: callbacks that should have come
 //! - `drain`: what the spool holds goes into the store
+//! - `marks`: customers from before they could be searched for are marked
 //! - `house`: what is kept only for a while goes
 
 mod acts;
@@ -20,6 +21,7 @@ mod guard;
 pub mod house;
 mod inbox;
 mod lane;
+pub mod marks;
 pub mod notify;
 mod onboard;
 mod outbox;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use self::lane::Lane;
@@ -66,6 +69,8 @@ pub struct Options {
     pub api_url: String,
     /// About asking Nium by ourselves.
     pub sweep: SweepOptions,
+    /// An offer or a re-application after a final rejection takes a second person's approval.
+    pub override_needs_approval: bool,
     /// Customers whose compliance is COMPLETED may have two of their addresses changed.
     pub addresses_when_completed: bool,
     /// How long an address at a vendor can be used when Nium does not say.
@@ -117,7 +122,7 @@ pub struct Worker {
     options: Options,
     store: Arc<Store>,
     spool: Arc<Spool>,
-    nium: Nium,
+    nium: Arc<Nium>,
     vault: Arc<Vault>,
     notifier: Option<Notifier>,
     clock: Clock,
@@ -126,6 +131,8 @@ pub struct Worker {
     metrics: WorkMetrics,
     lane: Lane,
     claims: AtomicU64,
+    /// The key of the marks that customers are found by.
+    search_key: OnceCell<DataKey>,
 }
 
 /// What a [`Worker`] is made of.
@@ -138,7 +145,7 @@ pub struct Parts {
     /// Callbacks that came while it was away.
     pub spool: Arc<Spool>,
     /// The client of Nium's API.
-    pub nium: Nium,
+    pub nium: Arc<Nium>,
     /// Seals what is personal.
     pub vault: Arc<Vault>,
     /// Tells the app backend; `None` tells nobody.
@@ -171,6 +178,7 @@ impl Worker {
             metrics,
             lane: Lane::default(),
             claims: AtomicU64::new(0),
+            search_key: OnceCell::new(),
         }
     }
 

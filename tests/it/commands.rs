@@ -113,6 +113,90 @@ async fn the_doctor_says_what_to_check_when_callbacks_do_not_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn customers_are_listed_and_searched_on_the_command_line() {
+    let house = House::start().await;
+    let (ana, bo) = (house.rejected("Ana").await, house.rejected("Bo").await);
+    let lines = async |args: &[&str]| {
+        let said = reinstate(&house, &[&["customers"], args].concat(), &[]).await;
+        assert_eq!(said.code, Some(0), "{args:?} {}", said.err);
+        said.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines(&["list", "--compliance-status", "REJECT", "--newer-than", "24h", "--all"]).await.len(),
+        2
+    );
+    assert_eq!(lines(&["list", "--limit", "1"]).await.len(), 1);
+    assert!(
+        lines(&["list", "--status", "Clear", "--tag", "tier:gold", "--older-than", "3d"]).await.is_empty()
+    );
+    let found = lines(&["search", "--text", "ana sample"]).await;
+    assert!(
+        found.len() == 1 && found[0].starts_with(&ana) && found[0].contains("awaiting_correction"),
+        "{found:?}"
+    );
+    let found = lines(&["search", "--source", "nium", "--email", "bo@example.test"]).await;
+    assert!(found.len() == 1 && found[0].starts_with(&bo) && found[0].ends_with("Bo Sample"), "{found:?}");
+    let found = lines(&["search", "--source", "nium", "--order", "DESC", "--limit", "1", "--json"]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&found[0]).unwrap()["customerHashId"], json!(bo));
+    assert!(
+        lines(&["search", "--source", "nium", "--tag", "tier=gold", "--type", "CORPORATE"]).await.is_empty()
+    );
+    let said = reinstate(&house, &["customers", "search", "--registration-number", "1"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("businessRegistrationNumber: is not known for this source"), "{}", said.err);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_officers_decide_on_the_command_line() {
+    let env = [("FLOW__SECOND_PERSON", "permanent_block,override_final")];
+    let house = House::with(&env).await;
+    let id = house.rejected("Ana").await;
+    let made = reinstate(&house, &["token", "create", "--role", "officer", "--name", "kim"], &[]).await;
+    let kim = [("REINSTATE_TOKEN", made.out.trim())];
+    let said = reinstate(&house, &["approvals", "list"], &[]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), "nothing waits for a second person\n"));
+    let said = reinstate(&house, &["customers", "decide", &id, "take_over"], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("while its state is needs_officer"), "{}", said.err);
+    let said =
+        reinstate(&house, &["customers", "decide", &id, "final", "--note", "Told by phone"], &[]).await;
+    assert!(said.out.starts_with("stored as "), "{}{}", said.out, said.err);
+    house.until(&id, "finally_rejected").await;
+    let said = reinstate(&house, &["customers", "timeline", &id], &[]).await;
+    assert!(said.out.contains("Told by phone"), "{}", said.out);
+
+    let said = reinstate(&house, &["customers", "decide", &id, "offer"], &[]).await;
+    let approval = said.out.trim().rsplit(' ').next().unwrap().to_owned();
+    assert!(said.out.starts_with("waits for a second person: reinstate approvals approve "), "{}", said.out);
+    let said = reinstate(&house, &["approvals", "list"], &[]).await;
+    assert!(said.out.starts_with(&approval) && said.out.contains("asked by bootstrap"), "{}", said.out);
+    let said = reinstate(&house, &["approvals", "approve", &approval], &[]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("somebody with a token of another name"), "{}", said.err);
+    let said = reinstate(&house, &["approvals", "refuse", &approval, "--note", "Not yet"], &kim).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "refused\n"), "{}", said.err);
+
+    let block =
+        ["customers", "block", id.as_str(), "--permanent", "--reason", "DECEASED", "--comment", "c", "--yes"];
+    let said = reinstate(&house, &block, &[]).await;
+    let approval = said.out.trim().rsplit(' ').next().unwrap().to_owned();
+    let said = reinstate(&house, &["approvals", "approve", &approval, "--json"], &kim).await;
+    assert!(
+        said.code == Some(0) && said.out.contains("\"status\": \"approved\""),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    house
+        .eventually("the customer is blocked", async || {
+            house.get(&format!("/v1/customers/{id}")).await.1["block"]["permanent"] == true
+        })
+        .await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customers_life_on_the_command_line() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use reinstate::cli::check_config;
 use reinstate::config::{
-    Config, DEFAULT_FILE, LogFormat, Problems, Region, RuleClass, Sources, StoreUrl, UnknownRemark, keys,
+    Config, DEFAULT_FILE, LogFormat, Problems, Region, RuleClass, SecondPerson, Sources, StoreUrl,
+    UnknownRemark, keys,
 };
 
 mod every_key;

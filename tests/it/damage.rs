@@ -54,6 +54,24 @@ const DAMAGES: &[(&str, &str, u16)] = &[
         "INSERT INTO callback_log (at, customer, looks, source) VALUES (0, substr(?1, 2), 1, 'callback')",
         200,
     ),
+    ("a note", "INSERT INTO note (id, customer, sealed) VALUES ('x', ?1, x'00')", 200),
+    (
+        "an act that waits for a second person",
+        "INSERT INTO approval (id, customer, version, what, asked_by, asked_at, expires_at, sealed)
+         VALUES ('x', ?1, 1, 'permanent_block', 'a', 0, 9, x'00')",
+        200,
+    ),
+    (
+        "what waits for a second person",
+        "INSERT INTO approval (id, customer, version, what, asked_by, asked_at, expires_at)
+         VALUES ('x', ?1, 1, TORN, 'a', 0, 9)",
+        200,
+    ),
+    (
+        "who has the case in hand",
+        "INSERT INTO in_hand (customer, taken_by, since) VALUES (?1, 'a', 9223372036854775807)",
+        500,
+    ),
     ("a callback on file", "UPDATE callback SET request_id = TORN || id WHERE customer = ?1", 200),
 ];
 
@@ -99,10 +117,13 @@ async fn damaged(what: &str, statement: &str, shown: u16) {
     if status == 500 {
         assert!(problem["code"] == "internal" && problem["hint"].is_string(), "{what}: {problem}");
     }
-    for list in ["/v1/customers", "/v1/callbacks", "/v1/jobs"] {
+    for list in ["/v1/customers", "/v1/callbacks", "/v1/jobs", "/v1/approvals"] {
         let (status, page) = house.get(list).await;
         assert_eq!(status, 200, "{what}: {list}: {page}");
-        assert!(list == "/v1/jobs" || names(&page, &good), "{what}: {list}: {page}");
+        assert!(
+            ["/v1/jobs", "/v1/approvals"].contains(&list) || names(&page, &good),
+            "{what}: {list}: {page}"
+        );
     }
     house.close().await;
 }

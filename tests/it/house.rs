@@ -205,11 +205,21 @@ impl House {
         self.restart_after(Duration::ZERO).await
     }
 
+    /// The same, with something happening to the database while the service is away.
+    pub async fn restart_with(self, meanwhile: impl FnOnce()) -> Self {
+        self.restart_while(Duration::ZERO, meanwhile).await
+    }
+
     /// The same, with time passing in between.
     pub async fn restart_after(self, away: Duration) -> Self {
+        self.restart_while(away, || ()).await
+    }
+
+    async fn restart_while(self, away: Duration, meanwhile: impl FnOnce()) -> Self {
         let Self { sim, ear, http, already, env, clock, stop, running, folder, .. } = self;
         stop.notify_one();
         assert!(running.await.unwrap(), "the service did not stop well");
+        meanwhile();
         sim.advance(away);
         clock.set(clock.now() + away);
         let ((public_listener, public), (admin_listener, admin)) = (listener(), listener());

@@ -11,6 +11,7 @@ use reinstate::domain::decision::OfficerWord;
 use reinstate::domain::effect::{EffectKey, Event};
 use reinstate::domain::id::{CustomerHashId, RequestId};
 use reinstate::domain::nudge::{Nudge, Source};
+use reinstate::store::rows::officer::NewWord;
 use reinstate::store::rows::watch::{JobFilter, JobStatus};
 use reinstate::store::rows::{Commit, Finished, Lease, LookTrouble, NewTell, Seats, TellOutcome};
 use reinstate::store::wake::Wake;
@@ -153,7 +154,8 @@ async fn whatever_makes_work_rings() {
     assert!(jobs > 0);
     let _ = ground.store.retry_jobs(failing, jobs, "ops", None).await.unwrap();
     ground.rang("a retry").await;
-    let _ = ground.store.word(id(1), OfficerWord::Retry, "ops", None).await.unwrap();
+    let word = NewWord { customer: id(1), word: OfficerWord::Retry, by: "ops".to_owned(), note: None };
+    let _ = ground.store.word(word, None).await.unwrap();
     ground.rang("an officer").await;
     let _ = ground.store.ask_sweep("ops", None).await.unwrap();
     ground.rang("a sweep").await;

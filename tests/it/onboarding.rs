@@ -32,7 +32,8 @@ fn redirected(name: &str) -> Value {
     body
 }
 
-fn company(number: &str) -> Value {
+/// A company that is to become a customer.
+pub fn company(number: &str) -> Value {
     json!({
         "tags": [{ "key": "tier", "value": "gold" }],
         "businessDetails": {

@@ -79,7 +79,7 @@ impl Walk {
             25..50 => self.correct(which).await,
             50..64 => self.spoil(&id).await,
             64..70 => {
-                let word = self.pick(&["offer", "final", "retry", "close"]);
+                let word = self.pick(&["offer", "final", "retry", "close", "reapply", "take_over"]);
                 let path = format!("/v1/customers/{id}/decision");
                 self.house.ask(Method::POST, &path, Some(json!({ "decision": word }))).await;
             }

@@ -7,7 +7,9 @@ mod callbacks;
 mod corrections;
 mod customers;
 mod jobs;
+mod officer;
 mod onboard;
+mod search;
 pub mod take;
 
 use std::sync::Arc;
@@ -47,8 +49,9 @@ pub fn router(state: &Arc<ApiState>) -> Router {
     Router::new()
         .route(
             "/v1/customers",
-            route(Need::Read, get(customers::list)).merge(route(Need::Correct, post(onboard::onboard))),
+            route(Need::Read, get(search::list)).merge(route(Need::Correct, post(onboard::onboard))),
         )
+        .route("/v1/customers/search", route(Need::Read, post(search::search)))
         .route(
             "/v1/customers/{id}",
             route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
@@ -64,11 +67,13 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
         .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
         .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
-        .route("/v1/customers/{id}/decision", route(Need::Decide, post(customers::decide)))
+        .route("/v1/customers/{id}/decision", route(Need::Decide, post(officer::decide)))
         .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
         .route("/v1/customers/{id}/corrections", route(Need::Correct, post(corrections::correct)))
         .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
+        .route("/v1/approvals", route(Need::Read, get(officer::approvals)))
+        .route("/v1/approvals/{id}", route(Need::Decide, post(officer::verdict)))
         .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
         .route("/v1/jobs", route(Need::Read, get(jobs::list)))
         .route("/v1/jobs/retry", route(Need::Decide, post(jobs::retry)))
@@ -116,7 +121,20 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::Company => Problem::new(StatusCode::CONFLICT, "customer_is_a_company")
             .hint("Unified Add Customer is for persons; settle a company's rejection with Nium, then look again."),
         OpsError::Moved => Problem::new(StatusCode::CONFLICT, "customer_moved")
-            .hint("The customer is not as they were; ask without the receipt, look again, and confirm that."),
+            .hint("The customer is not as they were when this was asked for; look again, and ask anew."),
+        OpsError::Nium(trouble) => search::nium_trouble(trouble),
+        OpsError::NotParked(state) => Problem::new(StatusCode::CONFLICT, "not_parked")
+            .detail(format!("The case is in state {state}."))
+            .hint("A case is taken over while its state is needs_officer."),
+        OpsError::ApprovalOpen(id) => Problem::new(StatusCode::CONFLICT, "approval_open")
+            .detail(format!("The approval {id} waits for a second person already."))
+            .hint("Let a second person decide about that one first."),
+        OpsError::NoSuchApproval => officer::no_such_approval(),
+        OpsError::SamePerson => Problem::new(StatusCode::FORBIDDEN, "second_person_needed")
+            .hint("Whoever asked cannot decide; somebody with a token of another name has to."),
+        OpsError::ApprovalClosed(status) => Problem::new(StatusCode::CONFLICT, "approval_closed")
+            .detail(format!("It is {status}; nothing was done."))
+            .hint("Ask again if it is still wanted."),
         OpsError::ActRefused(effect) => acts::refused(effect),
         OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
             .detail(format!("There are {count} such jobs now; nothing was done."))

@@ -16,9 +16,9 @@ use crate::ops::once::{KEY_CHARS_MAX, Once};
 /// Largest body of the API, in bytes: 10 MiB of documents in base64, and room for the fields around them.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of a list in one answer, at most.
-const LIMIT_MAX: usize = 200;
+pub(super) const LIMIT_MAX: usize = 200;
 /// Items of a list in one answer, if nothing is said.
-const LIMIT_DEFAULT: usize = 50;
+pub(super) const LIMIT_DEFAULT: usize = 50;
 
 /// The customer in the path.
 pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {
@@ -133,9 +133,13 @@ impl Params {
         let Some(text) = self.get("cursor") else {
             return Ok(None);
         };
-        let bytes = URL_SAFE_NO_PAD.decode(text);
-        bytes.map(Some).map_err(|_| bad_cursor())
+        cursor_bytes(text).map(Some)
     }
+}
+
+/// A cursor as an answer gave it.
+pub(super) fn cursor_bytes(text: &str) -> Result<Vec<u8>, Problem> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| bad_cursor())
 }
 
 /// A cursor for the next page.

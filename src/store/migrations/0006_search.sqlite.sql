@@ -1,1 +1,25 @@
 -- Search over what is sealed.
+
+-- A blind index: keyed fingerprints of words, addresses and tags of a snapshot. Equal texts have equal marks, and
+-- without the key (which is kept wrapped, like every data key) a mark says nothing else.
+CREATE TABLE mark (
+    mark     BLOB NOT NULL CHECK (length(mark) = 16),
+    customer BLOB NOT NULL CHECK (length(customer) = 16),
+    PRIMARY KEY (mark, customer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mark_of_customer ON mark (customer);
+
+-- Whether the marks of a snapshot are written. Snapshots from before this step have none yet, and neither has one that
+-- somebody writes without saying so: they are marked by the side.
+ALTER TABLE snapshot ADD COLUMN marked INTEGER NOT NULL DEFAULT 0 CHECK (marked IN (0, 1));
+CREATE INDEX snapshot_unmarked ON snapshot (customer) WHERE marked = 0;
+
+-- Whoever takes a snapshot away need not think of its marks.
+CREATE TRIGGER snapshot_takes_its_marks AFTER DELETE ON snapshot BEGIN
+    DELETE FROM mark WHERE customer = OLD.customer;
+END;
+
+-- Lists by Nium's words, a page at a time in the order of ids. A damaged row has
+-- no words, and must not keep the others from being listed.
+CREATE INDEX snapshot_by_compliance ON snapshot ((CASE WHEN json_valid(facts) THEN facts ->> 'compliance' END), customer);
+CREATE INDEX snapshot_by_status ON snapshot ((CASE WHEN json_valid(facts) THEN facts ->> 'status' END), customer);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::officer::InHand;
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Listed;
 
@@ -264,6 +265,8 @@ pub struct JobRow {
     pub attempts: u32,
     /// Why it stands so.
     pub reason: Option<String>,
+    /// Which officer has it in hand.
+    pub in_hand: Option<InHand>,
 }
 
 /// What a retry came to.

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::column::{maybe_timestamp, ms, timestamp};
 use super::work::{case, put_application, put_history};
 use crate::domain::case::CaseState;
-use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
@@ -60,7 +59,8 @@ pub(super) fn correct(
     Ok(Acceptance::Stored(submission.key.clone()))
 }
 
-fn open_write(connection: &Connection, customer: CustomerHashId) -> Result<bool, StoreError> {
+/// Whether a write at Nium is under way for the customer.
+pub(super) fn open_write(connection: &Connection, customer: CustomerHashId) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
             "SELECT 1 FROM effect WHERE customer = ?1 AND lane = 'nium' AND status IN ('pending', 'sending', 'unclear')",
@@ -132,45 +132,7 @@ pub(super) fn refresh(
     make_due(connection, customer, Rank::Act, now)
 }
 
-/// Law: an officer's word is stored before it is decided about, once for its `Idempotency-Key`.
-pub(super) fn word(
-    connection: &Connection,
-    customer: CustomerHashId,
-    word: OfficerWord,
-    by: &str,
-    recorder: Option<&Recorder>,
-    now: Timestamp,
-) -> Result<Once<Option<EffectKey>>, StoreError> {
-    once(connection, recorder, now, || {
-        let key = put_word(connection, customer, word, by, Rank::Act, now)?;
-        let answer = key.as_ref().map(|key| serde_json::json!({ "effectId": key }));
-        Ok((key, answer))
-    })
-}
-
-/// Stores an officer's word; two words are decided about in order. `None`: no such case.
-pub(super) fn put_word(
-    connection: &Connection,
-    customer: CustomerHashId,
-    word: OfficerWord,
-    by: &str,
-    rank: Rank,
-    now: Timestamp,
-) -> Result<Option<EffectKey>, StoreError> {
-    let Some((case, _)) = case(connection, customer)? else {
-        return Ok(None);
-    };
-    let nth: i64 = connection
-        .prepare_cached("SELECT count(*) FROM effect WHERE customer = ?1 AND lane = 'officer'")?
-        .query_row(params![customer.as_bytes()], |row| row.get(0))?;
-    let key = EffectKey::new(customer, case.version, &format!("o{nth}"));
-    put_effect(connection, customer, &key, ("officer", word.as_str()), None, now)?;
-    let detail = serde_json::json!({ "word": word.as_str(), "by": by, "effectId": key });
-    put_history(connection, customer, case.version, &HistoryLine { what: "officer", detail }, now)?;
-    make_due(connection, customer, rank, now)?;
-    Ok(Some(key))
-}
-
+/// Stores an effect of the `nium` or `officer` lane.
 pub(super) fn put_effect(
     connection: &Connection,
     customer: CustomerHashId,

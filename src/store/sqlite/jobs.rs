@@ -3,8 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::ask;
+use super::ask::Rank;
 use super::column::{corrupt, maybe_timestamp, ms, timestamp};
+use super::officer::{Said, put_word};
+use super::read::in_hand_of;
+use super::work::case;
 use crate::domain::case::CaseState;
 use crate::domain::decision::OfficerWord;
 use crate::domain::id::CustomerHashId;
@@ -69,8 +72,10 @@ fn parked(
         return Ok(Vec::new());
     }
     let mut read = connection.prepare_cached(
-        "SELECT customer, CAST(data AS BLOB), since FROM cases
-         WHERE state = 'needs_officer' AND customer > ?1 AND (?2 IS NULL OR customer = ?2) ORDER BY customer LIMIT ?3",
+        "SELECT c.customer, CAST(c.data AS BLOB), c.since, h.taken_by, h.since, h.note
+         FROM cases AS c LEFT JOIN in_hand AS h ON h.customer = c.customer
+         WHERE c.state = 'needs_officer' AND c.customer > ?1 AND (?2 IS NULL OR c.customer = ?2)
+         ORDER BY c.customer LIMIT ?3",
     )?;
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
     let mut rows = read.query(params![bytes_of(after), only, limit(most)])?;
@@ -92,6 +97,7 @@ fn parked(
             due_at: None,
             attempts: 0,
             reason,
+            in_hand: in_hand_of(row, 3)?,
         });
     }
     Ok(found)
@@ -137,6 +143,7 @@ fn looks(
             due_at,
             attempts: failures,
             reason: reason.or_else(|| (failures > 0).then(|| "nium_in_trouble".to_owned())),
+            in_hand: None,
         });
     }
     Ok(found)
@@ -190,6 +197,7 @@ fn effects(
             due_at: maybe_timestamp(row.get(5)?)?,
             attempts: row.get(6)?,
             reason: row.get(7)?,
+            in_hand: None,
         });
     }
     Ok(found)
@@ -247,7 +255,10 @@ pub(super) fn retry(
     for job in &jobs {
         match job.place {
             JobPlace::Decision(customer) => {
-                ask::put_word(connection, customer, OfficerWord::Retry, by, ask::Rank::Known, now)?;
+                if let Some((case, _)) = case(connection, customer)? {
+                    let said = Said { word: OfficerWord::Retry, by, note: None, approved_by: None };
+                    put_word(connection, &case, &said, Rank::Known, now)?;
+                }
             }
             JobPlace::Look(customer) => {
                 connection

@@ -6,9 +6,11 @@ mod column;
 mod findings;
 mod fold;
 mod jobs;
+mod officer;
 mod onboard;
 mod read;
 mod rfi;
+mod search;
 mod sweeps;
 mod tells;
 mod work;
@@ -37,7 +39,6 @@ use super::rows::{
     TellLease, TellOutcome, TimelineRow, TokenRow,
 };
 use super::{Use, migrate, wake::Wake};
-use crate::domain::decision::OfficerWord;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::domain::nudge::Nudge;
@@ -159,19 +160,6 @@ impl Sqlite {
         self.writer.run(move |connection| ask::correct(connection, &submission, now)).await
     }
 
-    pub(super) async fn word(
-        &self,
-        customer: CustomerHashId,
-        word: OfficerWord,
-        by: String,
-        recorder: Option<Recorder>,
-        now: Timestamp,
-    ) -> Result<Once<Option<EffectKey>>, StoreError> {
-        self.writer
-            .run(move |connection| ask::word(connection, customer, word, &by, recorder.as_ref(), now))
-            .await
-    }
-
     pub(super) async fn act(
         &self,
         act: NewAct,
@@ -267,15 +255,6 @@ impl Sqlite {
 
     pub(super) async fn case(&self, customer: CustomerHashId) -> Result<Option<CaseRow>, StoreError> {
         self.read(move |connection| read::case_row(connection, customer)).await
-    }
-
-    pub(super) async fn cases(
-        &self,
-        state: Option<String>,
-        after: Option<CustomerHashId>,
-        most: usize,
-    ) -> Result<Vec<CaseRow>, StoreError> {
-        self.read(move |connection| read::case_rows(connection, state.as_deref(), after, most)).await
     }
 
     pub(super) async fn timeline(

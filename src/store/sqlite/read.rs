@@ -7,12 +7,14 @@ use super::column::{case_of, corrupt, effect_key, maybe_timestamp, ms, next_of, 
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::store::error::{StoreError, UNNAMED};
+use crate::store::rows::officer::InHand;
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 
-const CASE_ROW: &str =
+pub(super) const CASE_ROW: &str =
     "SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
-        s.looked_at, s.facts, s.sealed
-     FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer";
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note
+     FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer";
 
 /// One case with what Nium said last.
 pub(super) fn case_row(
@@ -24,24 +26,9 @@ pub(super) fn case_row(
     rows.next()?.map(case_row_of).transpose()
 }
 
-/// Cases in the order of their ids, after `after`, in one state or all.
-pub(super) fn case_rows(
-    connection: &Connection,
-    state: Option<&str>,
-    after: Option<CustomerHashId>,
-    most: usize,
-) -> Result<Vec<CaseRow>, StoreError> {
-    let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-    let wanted = if state.is_some() { "c.state = ?1" } else { "?1 IS NULL" };
-    let sql = format!("{CASE_ROW} WHERE {wanted} AND c.customer > ?2 ORDER BY c.customer");
-    let mut read = connection.prepare_cached(&sql)?;
-    let mut rows = read.query(params![state, after])?;
-    readable(&mut rows, most, case_row_of)
-}
-
 /// The first `most` rows that can be read. Rows come as they are asked for; a limit in the query would count those that
 /// are left out.
-fn readable<T>(
+pub(super) fn readable<T>(
     rows: &mut Rows<'_>,
     most: usize,
     read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
@@ -60,14 +47,22 @@ fn readable<T>(
     Ok(found)
 }
 
-fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
+pub(super) fn case_row_of(row: &Row<'_>) -> Result<CaseRow, StoreError> {
     let case = case_of(row)?;
     let snapshot = snapshot_of(row).map_err(|error| error.in_row("snapshot", &case.id))?;
     let next = next_of(row).map_err(|error| error.in_row("cases", &case.id))?;
-    Ok(CaseRow { case, next, snapshot })
+    let in_hand = in_hand_of(row, 11).map_err(|error| error.in_row("in_hand", &case.id))?;
+    Ok(CaseRow { case, next, snapshot, in_hand })
 }
 
-fn snapshot_of(row: &Row<'_>) -> Result<Option<KeptSnapshot>, StoreError> {
+/// Who has a case in hand, from three columns.
+pub(super) fn in_hand_of(row: &Row<'_>, first: usize) -> Result<Option<InHand>, StoreError> {
+    let Some(by) = row.get(first)? else { return Ok(None) };
+    Ok(Some(InHand { by, since: timestamp(row.get(first + 1)?)?, note: row.get(first + 2)? }))
+}
+
+/// The snapshot from the columns after those of a case.
+pub(super) fn snapshot_of(row: &Row<'_>) -> Result<Option<KeptSnapshot>, StoreError> {
     let Some(looked_at) = row.get::<_, Option<i64>>(8)? else { return Ok(None) };
     let facts: String = row.get(9)?;
     let facts =

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
-use super::{findings, onboard, rfi, sweeps};
+use super::{findings, onboard, rfi, search, sweeps};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
@@ -25,7 +25,7 @@ const HOLD: &str = "UPDATE head SET epoch = ?2, lease_until = ?3, due_at = ?3 WH
 const CASE: &str = "SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
      FROM cases WHERE customer = ?1";
 
-const OPEN: &str = "SELECT key, lane, kind, status, sealed, progress FROM effect
+const OPEN: &str = "SELECT key, lane, kind, status, sealed, progress, payload IS NOT NULL FROM effect
      WHERE customer = ?1 AND lane IN ('nium', 'officer') AND status IN ('pending', 'sending', 'unclear')
      ORDER BY lane = 'officer' DESC, seq LIMIT 1";
 
@@ -184,13 +184,10 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         |why: &str| StoreError::Corrupt { table: "effect", row: key.to_string(), why: why.to_owned() };
     let kind = match kind.as_str() {
         "submit" => OpenKind::Submit,
-        "offer" => OpenKind::Officer(OfficerWord::Offer),
-        "final" => OpenKind::Officer(OfficerWord::Final),
-        "retry" => OpenKind::Officer(OfficerWord::Retry),
-        "close" => OpenKind::Officer(OfficerWord::Close),
-        other => match ActKind::parse(other) {
-            Some(kind) => OpenKind::Act(kind),
-            None => return Err(corrupt("its kind is not known")),
+        other => match (OfficerWord::parse(other), ActKind::parse(other)) {
+            (Some(word), _) => OpenKind::Officer(word),
+            (None, Some(kind)) => OpenKind::Act(kind),
+            (None, None) => return Err(corrupt("its kind is not known")),
         },
     };
     let stage = match row.get::<_, Option<String>>(5)? {
@@ -198,7 +195,7 @@ fn open_effect(connection: &Connection, customer: CustomerHashId) -> Result<Opti
         None => ActStage::default(),
     };
     let status = EffectStatus::parse(&status).ok_or_else(|| corrupt("its status is not known"))?;
-    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key, stage }))
+    Ok(Some(OpenEffect { kind, status, sealed: row.get(4)?, key, stage, approved: row.get(6)? }))
 }
 
 /// Law: nothing is written unless the lease is still ours; then everything is, or nothing.
@@ -230,8 +227,19 @@ pub(super) fn commit(
         let facts = serde_json::to_string(&snapshot.facts)
             .map_err(|error| unwritable("snapshot", customer, &error))?;
         connection
-            .prepare_cached("INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![customer.as_bytes(), ms(snapshot.looked_at), facts, snapshot.sealed])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshot (customer, looked_at, facts, sealed, marked) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                customer.as_bytes(),
+                ms(snapshot.looked_at),
+                facts,
+                snapshot.sealed,
+                commit.marks.is_some()
+            ])?;
+        if let Some(marks) = &commit.marks {
+            search::replace(connection, customer, marks)?;
+        }
     }
     if let Some(sealed) = &commit.application {
         put_application(connection, customer, sealed, now)?;

@@ -140,6 +140,11 @@ fn sections_of_cases() -> Vec<Case> {
             &[("REINSTATE__CALLBACK__HMAC_HEADER", "x-signature")],
             |c| c.callback.hmac.as_ref().is_some_and(|hmac| hmac.secrets[0].matches(b"0123456789abcdef")),
             "MDEy" => "entry 1 must be base64 of 16 to 256 bytes, not of 3"),
+    ]
+}
+
+fn sections_of_flow() -> Vec<Case> {
+    vec![
         case!("flow.max_submissions", "10", "10", &[], |c| c.flow.max_submissions == 10,
             "11" => "must be between 1 and 10"),
         case!("flow.correction_days", "365", "365", &[], |c| c.flow.correction_days == 365,
@@ -149,6 +154,9 @@ fn sections_of_cases() -> Vec<Case> {
         case!("flow.rfi_days", "7", "7", &[], |c| c.flow.rfi_days == 7, "0" => "must be between 1 and 365"),
         case!("flow.unknown_remark", "officer", "\"officer\"", &[],
             |c| c.flow.unknown_remark == UnknownRemark::Officer, "ask" => "must be one of offer, officer, not \"ask\""),
+        case!("flow.second_person", "permanent_block,override_final", "[\"permanent_block\", \"override_final\"]", &[],
+            |c| c.flow.second_person == [SecondPerson::PermanentBlock, SecondPerson::OverrideFinal],
+            "permanent_block,unblock" => "entry 2 must be one of permanent_block, override_final, not \"unblock\""),
         case!("flow.rules", "[{ name = \"x\", class = \"final\", contains = [\"y\"] }]",
             "[{ name = \"x\", class = \"fixable\", contains = [\"y\"], fields = [\"firstName\"] }]", &[],
             |c| c.flow.rules.len() == 1, "[3]" => "must be a list of tables, but holds a whole number"),
@@ -181,7 +189,12 @@ fn sections_of_cases() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    sections_of_ours().into_iter().chain(sections_of_nium()).chain(sections_of_cases()).collect()
+    sections_of_ours()
+        .into_iter()
+        .chain(sections_of_nium())
+        .chain(sections_of_cases())
+        .chain(sections_of_flow())
+        .collect()
 }
 
 fn variable(key: &str) -> String {

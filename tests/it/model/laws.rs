@@ -88,6 +88,11 @@ fn agrees(world: &World) -> bool {
         // Information that nobody gave in time is a person's matter.
         Says::Rfi => &["watching", "under_review", "needs_officer"],
         Says::Approved => &["reinstated", "approved"],
+        // A way back is open in spite of the block only while somebody may still take it.
+        Says::Blocked if kept.beside.reapplication => {
+            &["awaiting_correction", "under_review", "needs_officer"]
+        }
+        Says::Blocked => &["finally_rejected"],
     };
     ours.contains(&kept.state.name()) && world.disk.open_submission().is_none() && world.disk.word.is_none()
 }

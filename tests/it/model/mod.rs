@@ -27,6 +27,11 @@ fn explore(rules: &Rules, laws: &[Law], skew: i64, left: Left) -> Result<usize, 
     Search::new(rules, laws).run(&starts)
 }
 
+/// The same for a customer who is blocked for good: only an officer's word leads on from there.
+fn explore_blocked(rules: &Rules, laws: &[Law], skew: i64, left: Left) -> Result<usize, Broken> {
+    Search::new(rules, laws).run(&[World::begin(Says::Blocked, skew, left)])
+}
+
 /// Together they would be too many: each bound lets another kind of trouble go deep, with all the rest around it small.
 fn bounds(is_long: bool) -> Vec<(&'static str, i64, Left)> {
     let one = Left { corrections: 1, waits: 2, ..Left::NOTHING };
@@ -61,6 +66,17 @@ fn every_law_holds_wherever_a_customer_can_get_to() {
                 println!("{what}: {states} states");
                 sum += states;
             }
+            Err(broken) => panic!("{what}: {}", broken.trace),
+        }
+    }
+    let one = Left { corrections: 1, words: 1, waits: 2, ..Left::NOTHING };
+    let more =
+        if is_long { Left { mishaps: 1, words: 2, waits: 3, ..one } } else { Left { mishaps: 1, ..one } };
+    for (what, skew, left) in
+        [("a blocked customer re-applies", 0, more), ("the same, on a late clock", -SECOND, one)]
+    {
+        match explore_blocked(&Rules::OURS, &Law::ALL, skew, left) {
+            Ok(states) => println!("{what}: {states} states"),
             Err(broken) => panic!("{what}: {}", broken.trace),
         }
     }

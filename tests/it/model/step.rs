@@ -128,6 +128,10 @@ pub(super) fn steps(world: &World) -> Vec<Step> {
     }
     for (index, air) in world.air.iter().enumerate() {
         steps.extend([Says::Working, Says::Approved, Says::Rejected].map(|says| Step::Arrive(index, says)));
+        // A re-application may be taken without anything to show for it but a later `updatedAt`.
+        if world.nium.facts.says == Says::Blocked {
+            steps.push(Step::Arrive(index, Says::Blocked));
+        }
         if !air.sure {
             steps.push(Step::Vanish(index));
         }

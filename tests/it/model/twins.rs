@@ -4,12 +4,13 @@
 use jiff::{SignedDuration, Timestamp};
 use reinstate::domain::case::{Case, CaseState, Stage};
 use reinstate::domain::decision::{Answer, Decision, Observation, Policy};
+use reinstate::domain::status::Standing;
 use reinstate::flow::decide;
 
-use super::explore;
 use super::laws::Law;
 use super::step::{Rule, Rules};
 use super::world::Left;
+use super::{explore, explore_blocked};
 
 /// One correction, and time for it.
 const CORRECTION: Left = Left { corrections: 1, waits: 3, ..Left::NOTHING };
@@ -73,6 +74,26 @@ fn hasty(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) -> De
 #[test]
 fn whoever_sends_within_the_second_of_the_rejection_cannot_tell_the_next_one_from_it() {
     must_break(Law::OneEffect, &Rules::deciding(hasty), CORRECTION);
+}
+
+fn hopeful(case: &Case, seen: &Observation, now: Timestamp, policy: &Policy) -> Decision {
+    let mut seen = seen.clone();
+    if let (Observation::Looked(look), CaseState::Submitting { stage: Stage::Unclear { before, .. }, .. }) =
+        (&mut seen, &case.state)
+        && look.standing == Standing::Blocked
+    {
+        look.sighting.updated_at.clone_from(&before.updated_at);
+    }
+    decide(case, &seen, now, policy)
+}
+
+#[test]
+fn whoever_takes_a_block_that_is_still_shown_for_proof_that_nothing_arrived_applies_it_twice() {
+    let left = Left { words: 1, mishaps: 1, ..CORRECTION };
+    let Err(broken) = explore_blocked(&Rules::deciding(hopeful), &[Law::OneEffect], 0, left) else {
+        panic!("nothing breaks it");
+    };
+    println!("{}", broken.trace);
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub(super) enum Says {
     Working,
     Rfi,
     Approved,
+    /// Blocked for good, once approved.
+    Blocked,
 }
 
 impl Says {
@@ -114,6 +116,7 @@ impl Says {
             Self::Working => &[Self::Rejected, Self::Lagging, Self::Rfi, Self::Approved],
             Self::Rfi => &[Self::Working, Self::Rejected],
             Self::Approved => &[Self::Rejected, Self::Working],
+            Self::Blocked => &[],
         }
     }
 
@@ -124,6 +127,7 @@ impl Says {
             Self::Working => (Compliance::InProgress, Status::Pending),
             Self::Rfi => (Compliance::RfiRequested, Status::Pending),
             Self::Approved => (Compliance::Completed, Status::Clear),
+            Self::Blocked => (Compliance::Completed, Status::Blocked),
         }
     }
 
@@ -206,16 +210,18 @@ pub(super) enum Word {
     Offer,
     Final,
     Retry,
+    Reapply,
 }
 
 impl Word {
-    pub(super) const ALL: [Word; 3] = [Self::Offer, Self::Final, Self::Retry];
+    pub(super) const ALL: [Word; 4] = [Self::Offer, Self::Final, Self::Retry, Self::Reapply];
 
     pub(super) fn officer(self) -> OfficerWord {
         match self {
             Self::Offer => OfficerWord::Offer,
             Self::Final => OfficerWord::Final,
             Self::Retry => OfficerWord::Retry,
+            Self::Reapply => OfficerWord::Reapply,
         }
     }
 }
