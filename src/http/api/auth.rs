@@ -110,13 +110,17 @@ pub(super) async fn guard(
         return unauthenticated();
     };
     if !role.may(need) {
-        return Problem::new(StatusCode::FORBIDDEN, "role_not_allowed")
-            .detail(format!("The role of this token is {}.", role.as_str()))
-            .hint("Use a token whose role may do this; `reinstate token create --role …` makes one.")
-            .into_response();
+        return not_allowed(role).into_response();
     }
     request.extensions_mut().insert(Caller { name, role });
     next.run(request).await
+}
+
+/// What a token hears whose role is not enough.
+pub(super) fn not_allowed(role: Role) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "role_not_allowed")
+        .detail(format!("The role of this token is {}.", role.as_str()))
+        .hint("Use a token whose role may do this; `reinstate token create --role …` makes one.")
 }
 
 fn bearer(request: &Request) -> Option<&str> {

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::auth::{self, Caller, Need};
 use super::take::{self, Params};
 use super::{ApiState, problem_of};
 use crate::domain::id::CustomerHashId;
@@ -38,11 +39,17 @@ pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result
 }
 
 /// `POST /v1/customers/search` `{"source": "ours" | "nium", …, "cursor", "limit"}`
-pub(super) async fn search(State(state): State<Arc<ApiState>>, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn search(
+    State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let value = take::json(&body)?;
     let fields = value.as_object().ok_or_else(|| invalid(vec![wrong("body", "is an object")]))?;
     match fields.get("source").and_then(Value::as_str) {
         Some("ours") => ours(&state, fields).await,
+        // Names and addresses come back from there: not for those who only read.
+        Some("nium") if !caller.role.may(Need::Correct) => Err(auth::not_allowed(caller.role)),
         Some("nium") => at_nium(&state, fields).await,
         Some(_) | None => Err(invalid(vec![wrong("source", "is one of: ours, nium")])),
     }

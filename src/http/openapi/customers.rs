@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Operation, schema};
 use crate::domain::case::CaseState;
+use crate::domain::search::TERM_CHARS_MAX;
 
 /// A made-up person.
 fn person() -> Value {
@@ -46,8 +47,31 @@ fn shown() -> Vec<Operation> {
             .role("viewer")
             .about("In the order of their ids; remarks are left to the customer's own route.")
             .query("state", "Only in this state.", json!({ "type": "string", "enum": CaseState::NAMES }))
+            .query("status", "Only with this status at Nium, such as Clear.", word())
+            .query("complianceStatus", "Only with this compliance status at Nium, such as REJECT.", word())
+            .query("kind", "Persons or companies.", json!({ "type": "string", "enum": ["individual", "corporate"] }))
+            .query("tag", "With this tag: key, or key:value.", word())
+            .query("olderThan", "In their state since before: a span such as 24h or 3d, or a moment.", word())
+            .query("newerThan", "In their state since after.", word())
             .paged()
             .answer(200, "A page", schema("CustomerPage")),
+        op("post", "/v1/customers/search", "Find customers")
+            .role("viewer")
+            .about("Among ours, by what lies open and by e-mail, mobile, tag and whole words of names, which are sealed and found by marks; or in Nium's own list (`source: nium`, for `app`, `officer` and `admin`). What is personal stands in the body, never in an address.")
+            .body(schema("Search"), [
+                json!({ "source": "ours", "email": "ada@example.test" }),
+                json!({ "source": "nium", "tag": { "key": "tier", "value": "gold" }, "order": "ASC" }),
+            ])
+            .answer(200, "A page; `notes` says what Nium's older list could not do", schema("Found"))
+            .problem("invalid_search")
+            .problem("unknown_keys")
+            .problem("bad_parameter")
+            .problem("nium_too_many")
+            .problem("nium_has_not_answered")
+            .problem("nium_unavailable")
+            .problem("nium_refuses_us")
+            .problem("nium_in_trouble")
+            .problem("nium_unreadable"),
         op("get", "/v1/customers/{id}", "Show a customer")
             .role("viewer")
             .about("`nium.status` is what Nium's platform says, `nium.complianceStatus` what its compliance says; `state` is our case.")
@@ -61,10 +85,14 @@ fn shown() -> Vec<Operation> {
             .problem("no_such_customer"),
         op("post", "/v1/customers/{id}/decision", "An officer's word")
             .role("officer")
-            .about("`offer` opens (another) reinstatement, `final` and `close` end the case, `retry` asks Nium again. The word is stored first; the effect tells what became of it.")
+            .about("`offer` opens (another) reinstatement, `reapply` does so for a permanently blocked customer, `final` and `close` end the case, `retry` asks Nium again, `take_over` takes a parked case in hand. A word is stored first; the effect tells what became of it. Where `flow.second_person` asks for it, overriding a final rejection waits for somebody else.")
             .write()
-            .body(schema("Decision"), [json!({ "decision": "retry" })])
-            .answer(202, "Stored", schema("Stored"))
+            .body(schema("Decision"), [json!({ "decision": "retry", "note": "Case 1001: asked again" })])
+            .answer(200, "Taken in hand", schema("InHand"))
+            .answer(202, "Stored, or waiting for a second person", json!({ "anyOf": [schema("Stored"), schema("ApprovalAsked")] }))
+            .problem("not_parked")
+            .problem("approval_open")
+            .problem("write_under_way")
             .problem("no_such_customer")
             .problem("invalid_decision")
             .problem("customer_is_a_company"),
@@ -74,6 +102,11 @@ fn shown() -> Vec<Operation> {
             .answer(200, "The effect", schema("Effect"))
             .problem("no_such_effect"),
     ]
+}
+
+/// One condition.
+fn word() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX })
 }
 
 fn way_back() -> Vec<Operation> {
@@ -140,6 +173,11 @@ fn at_nium() -> Vec<Operation> {
     if let Some(first) = block.answers.iter_mut().find(|(status, ..)| *status == 200) {
         *first = (200, "Done, shown for `dryRun`, or the receipt of a permanent block", receipt);
     }
+    if let Some(later) = block.answers.iter_mut().find(|(status, ..)| *status == 202) {
+        let waits = json!({ "anyOf": [schema("Effect"), schema("ApprovalAsked")] });
+        *later = (202, "It takes longer than five seconds, or waits for a second person", waits);
+    }
+    let block = block.problem("approval_open");
     vec![
         op("post", "/v1/customers", "Make a customer")
             .role("app")

@@ -12,6 +12,9 @@ use crate::domain::documents::DOCUMENTS_MAX;
 use crate::domain::effect::EffectStatus;
 use crate::domain::fields::{FIELDS, Field, Kind};
 use crate::domain::rfi;
+use crate::domain::search::TERM_CHARS_MAX;
+use crate::ops::officer::NOTE_CHARS_MAX;
+use crate::ops::search::{NiumWish, Wish};
 use crate::store::rows::watch::{JobKind, JobStatus};
 
 /// Every schema by its name.
@@ -105,6 +108,34 @@ fn fields(named: impl Iterator<Item = &'static Field>) -> Value {
     Value::Object(named.map(|known| (known.name.to_owned(), field(known))).collect())
 }
 
+/// An officer's words.
+const WORDS: [&str; 6] = ["offer", "reapply", "final", "retry", "close", "take_over"];
+
+fn note() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": NOTE_CHARS_MAX, "description": "Sealed; shown in the timeline." })
+}
+
+/// Both sources in one shape: which names belong to which is said in words, and by the answer.
+fn search() -> Value {
+    let word = || json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX });
+    let tag = closed(
+        json!({ "key": { "type": "string", "minLength": 1, "maxLength": TAG_KEY_CHARS_MAX },
+        "value": { "type": "string", "maxLength": TAG_VALUE_CHARS_MAX } }),
+        &["key"],
+    );
+    let mut properties = json!({
+        "source": { "type": "string", "enum": ["ours", "nium"] }, "tag": tag, "cursor": maybe(text()),
+        "limit": { "type": "integer", "minimum": 1, "maximum": 200, "description": "At most 50 for nium." },
+    });
+    for name in Wish::OPEN.iter().chain(&Wish::PERSONAL) {
+        properties[*name] = word();
+    }
+    for name in NiumWish::NAMES {
+        properties[name] = word();
+    }
+    closed(properties, &["source"])
+}
+
 fn requests() -> Value {
     let updatable = FIELDS.iter().filter(|field| UPDATABLE.contains(&field.name));
     let mut update = fields(updatable);
@@ -145,7 +176,9 @@ fn requests() -> Value {
                 "additionalProperties": { "type": "string", "minLength": 1, "maxLength": TAG_VALUE_CHARS_MAX } },
             "delete": { "type": "array", "maxItems": TAGS_MAX, "items": { "type": "string", "minLength": 1, "maxLength": TAG_KEY_CHARS_MAX } },
         }), &[]),
-        "Decision": closed(json!({ "decision": words(vec!["offer", "final", "retry", "close"]) }), &["decision"]),
+        "Decision": closed(json!({ "decision": words(WORDS.to_vec()), "note": note() }), &["decision"]),
+        "Verdict": closed(json!({ "verdict": words(vec!["approve", "refuse"]), "note": note() }), &["verdict"]),
+        "Search": search(),
         "RfiAnswer": closed(json!({ "answers": { "type": "array", "minItems": 1, "maxItems": rfi::ITEMS_MAX,
             "items": closed(json!({ "rfiHashId": text(), "fields": { "type": "object" } }), &["rfiHashId", "fields"]) } }), &["answers"]),
         "Retry": closed(json!({
@@ -174,9 +207,12 @@ fn cases() -> Value {
             "block": maybe(object(json!({ "permanent": { "type": "boolean" }, "by": text(), "reason": maybe(text()), "comment": maybe(text()) }), &["permanent", "by"])),
             "rfi": maybe(object(json!({ "open": { "const": true }, "deadline": time(), "overdue": { "type": "boolean" } }), &["open", "deadline", "overdue"])),
             "correction": maybe(correction), "customerType": maybe(json!({ "enum": ["INDIVIDUAL", "CORPORATE"] })),
+            "officer": object(json!({ "by": text(), "since": time(), "note": text() }), &["by", "since"]),
             "redirect": maybe(object(json!({ "expiresAt": time(), "expired": { "type": "boolean" } }), &["expiresAt", "expired"])),
         }), &["customerHashId", "state", "since", "version", "next", "nium", "block", "rfi", "attempts", "correction"]),
         "CustomerPage": page("Customer"),
+        "Found": object(json!({ "items": { "type": "array", "items": object(json!({ "customerHashId": id() }), &["customerHashId"]) },
+            "next": maybe(text()), "notes": { "type": "array", "items": text() } }), &["items", "next"]),
         "Timeline": page("TimelineLine"),
         "TimelineLine": object(json!({ "at": time(), "what": text(), "version": count(), "detail": {} }), &["at", "what", "detail"]),
         "Rfi": object(json!({
@@ -210,6 +246,16 @@ fn answers() -> Value {
         }), &["effectId", "customerHashId", "kind", "status", "ended", "attempts", "createdAt"]),
         "DryRun": object(json!({ "dryRun": { "const": true }, "method": text(), "path": text(), "body": {} }), &["dryRun", "method", "path", "body"]),
         "Receipt": object(json!({ "receipt": text(), "would": { "type": "object" } }), &["receipt", "would"]),
+        "InHand": object(json!({ "customerHashId": id(), "officer": object(json!({ "by": text(), "since": time() }), &["by", "since"]) }), &["customerHashId", "officer"]),
+        "ApprovalAsked": object(json!({ "approvalId": text(), "needs": { "const": "second person" } }), &["approvalId", "needs"]),
+        "Decided": object(json!({ "approvalId": text(), "status": { "enum": ["approved", "refused"] }, "effectId": text() }), &["approvalId", "status"]),
+        "Approval": object(json!({
+            "approvalId": text(), "customerHashId": id(), "what": text(), "act": maybe(json!({ "type": "object" })),
+            "status": { "enum": ["open", "approved", "refused", "lapsed", "expired"] }, "version": count(), "askedBy": text(),
+            "askedAt": time(), "expiresAt": time(), "note": maybe(text()), "decidedBy": maybe(text()),
+            "decidedAt": maybe(time()), "decidedNote": maybe(text()), "effectId": maybe(text()),
+        }), &["approvalId", "customerHashId", "what", "status", "askedBy", "askedAt", "expiresAt"]),
+        "ApprovalPage": page("Approval"),
         "Stored": object(json!({ "effectId": text() }), &["effectId"]),
         "Kept": object(json!({ "customerHashId": id(), "warnings": problem() }), &["customerHashId", "warnings"]),
         "Corrected": object(json!({ "correctionId": id(), "effectId": text(), "difference": difference() }), &["correctionId", "effectId", "difference"]),
@@ -230,7 +276,7 @@ fn evidence() -> Value {
         "Job": object(json!({
             "kind": { "enum": JobKind::ALL.map(JobKind::as_str) }, "status": { "enum": JobStatus::ALL.map(JobStatus::as_str) },
             "customerHashId": maybe(id()), "since": time(), "ageSeconds": count(), "dueAt": maybe(time()),
-            "attempts": count(), "reason": maybe(text()),
+            "attempts": count(), "reason": maybe(text()), "officer": object(json!({ "by": text(), "since": time() }), &["by", "since"]),
         }), &["kind", "status", "customerHashId", "since", "ageSeconds", "dueAt", "attempts", "reason"]),
         "JobPage": page("Job"),
         "Sweep": object(json!({

@@ -10,6 +10,24 @@ pub(super) fn operations() -> Vec<Operation> {
     let kinds = JobKind::ALL.map(JobKind::as_str);
     let id = || json!({ "type": "string", "format": "uuid" });
     let mut all = vec![
+        op("get", "/v1/approvals", "What waits for a second person")
+            .role("viewer")
+            .about("The open ones first.")
+            .paged()
+            .answer(200, "A page", schema("ApprovalPage")),
+        op("post", "/v1/approvals/{id}", "The second person's verdict")
+            .role("officer")
+            .about("By somebody else than who asked, for the case as it stood then, within three days.")
+            .write()
+            .body(schema("Verdict"), [json!({ "verdict": "approve", "note": "seen" })])
+            .answer(200, "Decided; an approved act has an effect", schema("Decided"))
+            .problem("no_such_approval")
+            .problem("no_such_customer")
+            .problem("approval_closed")
+            .problem("second_person_needed")
+            .problem("invalid_verdict")
+            .problem("customer_moved")
+            .problem("write_under_way"),
         op("get", "/v1/callbacks", "The evidence: what knocked")
             .role("viewer")
             .about("Newest first; a callback that was delivered several times is one row with a count.")
