@@ -66,7 +66,8 @@
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sqlite/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
-//! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`.
+//! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
+//!   `src/http/openapi`.
 
 pub mod app;
 pub mod cli;

@@ -16,10 +16,12 @@ mod sweep;
 mod token;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{Problems, Sources};
 
@@ -47,6 +49,7 @@ struct Cli {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 enum Command {
     /// Take callbacks and bring rejected customers back.
     Serve,
@@ -75,6 +78,17 @@ enum Command {
     Token(token::Command),
     /// Ask the running service whether it answers; for container health checks.
     Healthcheck,
+    /// Write a completion script for a shell on standard output.
+    ///
+    /// Examples:
+    ///   reinstate completions bash > /etc/bash_completion.d/reinstate
+    ///   reinstate completions zsh > "${fpath[1]}/_reinstate"
+    ///   reinstate completions fish > ~/.config/fish/completions/reinstate.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 /// Runs the command line and gives the exit code.
@@ -117,6 +131,15 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Sweep(command) => sweep::run(&sources(), command),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "reinstate", &mut script);
+            // A reader that has seen enough closes the pipe.
+            match std::io::stdout().write_all(&script) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+                Ok(()) | Err(_) => Ok(0),
+            }
+        }
     }
 }
 

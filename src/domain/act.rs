@@ -346,6 +346,9 @@ impl Act {
         let action = BlockAction::parse(text("action"), text("reason"), newer);
         let comment = text("comment");
         let mut problems: Vec<FieldProblem> = action.as_ref().err().cloned().into_iter().collect();
+        if fields.get("receipt").is_some_and(|receipt| !receipt.is_string()) {
+            problems.push(FieldProblem::new("receipt", "is a text, as the first answer gave it"));
+        }
         if comment.is_empty() || comment.chars().count() > COMMENT_CHARS_MAX {
             problems.push(FieldProblem::new("comment", format!("has 1 to {COMMENT_CHARS_MAX} characters")));
         }
@@ -375,7 +378,15 @@ impl Act {
                 )),
             }
         }
-        for key in fields.get("delete").and_then(Value::as_array).into_iter().flatten() {
+        let delete = match fields.get("delete") {
+            None => &[][..],
+            Some(Value::Array(delete)) => delete.as_slice(),
+            Some(_) => return Err(vec![FieldProblem::new("delete", "is a list of keys")]),
+        };
+        if delete.len() > TAGS_MAX {
+            problems.push(FieldProblem::new("delete", format!("names at most {TAGS_MAX} tags")));
+        }
+        for key in delete {
             match key.as_str() {
                 Some(key) if !set.contains_key(key) => drop(changes.insert(key.to_owned(), Value::Null)),
                 Some(key) => {

@@ -301,3 +301,21 @@ async fn what_nium_asks_is_shown_and_answered_from_the_command_line() {
     assert_eq!((said.code, said.out.as_str()), (Some(0), "done: done\n"), "{}", said.err);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completion_scripts_know_the_commands() {
+    let house = House::start().await;
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = reinstate(&house, &["completions", shell], &[]).await;
+        assert_eq!(said.code, Some(0), "{shell}: {}", said.err);
+        for word in ["customers", "onboard", "approvals", "dry-run"] {
+            assert!(said.out.contains(word), "{shell} does not know {word}");
+        }
+    }
+    let mut bash = tokio::process::Command::new("bash");
+    let script = reinstate(&house, &["completions", "bash"], &[]).await.out;
+    let checked = bash.args(["-n", "-c", &script]).output().await.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert_eq!(reinstate(&house, &["completions", "basic"], &[]).await.code, Some(64));
+    house.close().await;
+}

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -154,6 +155,8 @@ pub struct Plan {
     pub silent: bool,
     /// Customers whom Nium has before the service starts for the first time, by where they stand.
     pub already: Vec<Value>,
+    /// Told where the pretend Nium is, before the service starts.
+    pub nium_is_at: Arc<OnceLock<String>>,
 }
 
 pub struct House {
@@ -188,6 +191,7 @@ impl House {
         let ear_address = ear.listen().await;
         let listeners = (listener(), listener());
         let sim = start_sim(listeners.0.1);
+        let _ = plan.nium_is_at.set(sim.base_url());
         let mut env = environment(&sim.base_url(), ear_address, &folder.path().join("reinstate.db"));
         env.extend(plan.env.into_iter().map(|(key, value)| (format!("REINSTATE__{key}"), value)));
         let clock = ManualClock::new(real_now());

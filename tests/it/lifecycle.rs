@@ -297,3 +297,26 @@ async fn details_are_fresh_when_asked_for() {
     assert_eq!(house.get(&format!("/v1/customers/{id}?refresh=maybe")).await.0, 400);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_another_type_than_it_should_is_refused_not_passed_over() {
+    let house = House::start().await;
+    let id = approved(&house, "Ana").await;
+    for (last, body, field) in [
+        ("tags", json!({ "set": { "tier": "gold" }, "delete": {} }), "delete"),
+        ("tags", json!({ "set": [], "delete": ["campaign"] }), "set"),
+        (
+            "block",
+            json!({ "action": "TEMPORARY_BLOCK", "reason": "CLIENT_REQUEST", "comment": "c", "receipt": {} }),
+            "receipt",
+        ),
+    ] {
+        let (status, refused) = post(&house, &id, last, body).await;
+        assert_eq!((status, &refused["errors"][0]["field"]), (422, &json!(field)), "{refused}");
+    }
+    let url = format!("http://{}/v1/customers/{id}/tags", house.admin);
+    let request = house.http.post(url).bearer_auth(TOKEN).header("idempotency-key", "two\twords");
+    let answer = request.json(&json!({ "set": { "a": "b" } })).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    house.close().await;
+}

@@ -31,6 +31,7 @@ mod restart;
 mod rfi;
 mod search;
 mod serve;
+mod strict;
 mod sweep;
 mod tidy;
 mod timers;

@@ -323,6 +323,8 @@ mod tests {
             ("expectedCountriesToSendReceiveFrom", json!("FR")),
             ("expectedCountriesToSendReceiveFrom", json!(["France"])),
             ("taxDetails", json!([{ "country": "GB" }])),
+            ("taxDetails", json!([{ "countryOfResidence": "GB" }])),
+            ("taxDetails", json!([{ "countryOfResidence": "GB", "taxIdNumber": [] }])),
             ("tags", json!([{ "key": "tier" }])),
             ("tags", json!([{ "key": "tier", "value": "a" }, { "key": "tier", "value": "b" }])),
             ("tags", json!(vec![json!({ "key": "tier", "value": "a" }); TAGS_MAX + 1])),
@@ -335,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_problem_names_the_part_and_keeps_the_value_to_itself() {
-        let value = json!([{ "countryOfResidence": "GB" }, { "countryOfResidence": "Atlantis" }]);
+        let value =
+            json!([{ "countryOfResidence": "GB", "taxIdNumber": "1" }, { "countryOfResidence": "Atlantis" }]);
         let problem = Field::named("taxDetails").unwrap().check(&value).unwrap_err();
         assert_eq!(problem.field, "taxDetails[1].countryOfResidence");
         assert!(!problem.message.contains("Atlantis"));

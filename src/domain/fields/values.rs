@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use super::{FieldProblem, TEXT_CHARS_MAX, is_silent};
+use super::{FieldProblem, TEXT_CHARS_MAX};
 
 /// Longest e-mail address, in characters (contract section 9).
 pub const EMAIL_CHARS_MAX: usize = 60;
@@ -161,16 +161,11 @@ pub(super) fn tax_details(at: &str, value: &Value) -> Result<Value, FieldProblem
     list.map(|(position, detail)| {
         let at = format!("{at}[{position}]");
         let detail = entries(&at, detail, &["countryOfResidence", "taxIdNumber"])?;
-        let mut kept = Map::new();
-        for (key, value) in detail.iter().filter(|(_, value)| !is_silent(value)) {
-            let at = format!("{at}.{key}");
-            let value = match key.as_str() {
-                "countryOfResidence" => country(&at, value)?,
-                _ => text(&at, value, 1, TEXT_CHARS_MAX)?,
-            };
-            kept.insert(key.clone(), value.into());
-        }
-        Ok(Value::Object(kept))
+        // Half of one says nothing: a number belongs to a country.
+        let part = |name: &str| detail.get(name).unwrap_or(&Value::Null);
+        let country = country(&format!("{at}.countryOfResidence"), part("countryOfResidence"))?;
+        let number = text(&format!("{at}.taxIdNumber"), part("taxIdNumber"), 1, TEXT_CHARS_MAX)?;
+        Ok(json!({ "countryOfResidence": country, "taxIdNumber": number }))
     })
     .collect()
 }

@@ -65,7 +65,11 @@ pub(super) fn once(
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = value.to_str().ok().filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
+    let is_key = |key: &&str| {
+        (1..=KEY_CHARS_MAX).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    };
+    let key = value.to_str().ok().filter(is_key);
     let key = key.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_malformed")
             .hint("Send 1 to 255 visible ASCII characters; a UUID is a good key.")

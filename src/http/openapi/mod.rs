@@ -107,15 +107,11 @@ impl Operation {
 
     /// A write that may be shown instead of done.
     fn dry_run(self) -> Self {
-        self.query(
-            "dryRun",
-            "Show the request to Nium, secrets and files masked, and do nothing.",
-            json!({ "type": "boolean" }),
-        )
+        self.query("dryRun", "Show the request to Nium, secrets and files masked, and do nothing.", flag())
     }
 
     fn refreshed(self) -> Self {
-        let operation = self.query("refresh", "Ask Nium first.", json!({ "type": "boolean" }));
+        let operation = self.query("refresh", "Ask Nium first.", flag());
         operation.problem("nium_has_not_answered")
     }
 
@@ -183,8 +179,8 @@ impl Operation {
         if self.write {
             parameters.push(json!({
                 "name": "Idempotency-Key", "in": "header", "required": false,
-                "description": "The same key and body give the first answer again, for a day; the same key with another body is refused.",
-                "schema": { "type": "string", "minLength": 1, "maxLength": crate::ops::once::KEY_CHARS_MAX, "pattern": "^[!-~]+$" },
+                "description": "The same key and body give the first answer again, for a day; the same key with another body is refused. Visible ASCII.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": crate::ops::once::KEY_CHARS_MAX },
             }));
         }
         let mut described = json!({
@@ -259,6 +255,11 @@ fn content_of(schema: &Value) -> Option<Value> {
         None => "application/json",
     };
     Some(json!({ kind: { "schema": schema } }))
+}
+
+/// A parameter that is on or off; its name alone turns it on.
+fn flag() -> Value {
+    json!({ "type": "string", "enum": ["true", "false", ""] })
 }
 
 /// A reference to a schema of the document.

@@ -87,9 +87,13 @@ fn field(field: &Field) -> Value {
             json!({ "type": ["string", "null"], "description": "One of Nium's codes, such as OC0001." })
         }
         Kind::Countries => list(text(), 249),
-        Kind::TaxDetails => {
-            list(closed(json!({ "countryOfResidence": text(), "taxIdNumber": text() }), &[]), 249)
-        }
+        Kind::TaxDetails => list(
+            closed(
+                json!({ "countryOfResidence": text(), "taxIdNumber": text() }),
+                &["countryOfResidence", "taxIdNumber"],
+            ),
+            249,
+        ),
         Kind::Tags => list(
             closed(
                 json!({
@@ -161,7 +165,7 @@ fn requests() -> Value {
         "Application": closed(fields(FIELDS.iter()), &[]),
         "Company": object(json!({
             "businessDetails": { "type": "object", "required": ["businessName", "businessRegistrationNumber", "businessType"] },
-            "riskAssessmentInfo": { "type": "object" }, "region": text(), "tags": { "type": "array", "maxItems": TAGS_MAX },
+            "riskAssessmentInfo": { "type": "object" }, "region": maybe(text()), "tags": { "type": ["array", "null"], "maxItems": TAGS_MAX },
         }), &["businessDetails", "riskAssessmentInfo"]),
         "Correction": closed(json!({ "fields": { "type": "object", "description": "Names of Unified Add Customer." },
             "documents": { "type": "array", "items": schema("Document"), "maxItems": DOCUMENTS_MAX } }), &[]),
