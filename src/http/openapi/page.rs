@@ -19,8 +19,9 @@ article{margin:1rem 0;padding:1rem;border:1px solid var(--line);border-radius:.5
 .verb{display:inline-block;min-width:4.2rem;font-weight:700;color:var(--mark)}code,pre{font:.875em/1.5 ui-monospace,monospace}
 code{overflow-wrap:anywhere}pre{margin:.3rem 0;padding:.75rem;overflow-x:auto;background:var(--box);border:1px solid var(--line);border-radius:.35rem}
 table{width:100%;border-collapse:collapse}td,th{padding:.35rem .5rem .35rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+td:first-child{white-space:nowrap;padding-right:1rem}td:last-child{width:99%}
 .bad{color:var(--bad)}summary{cursor:pointer;padding:.3rem 0}.skip{position:absolute;left:-99rem}.skip:focus{left:1rem}
-@media(max-width:40rem){table,tbody,tr,td{display:block}td{border:0;padding:.1rem 0}tr{padding:.4rem 0;border-bottom:1px solid var(--line)}thead{display:none}}
+@media(max-width:40rem){table,tbody,tr,td{display:block}td,td:last-child{width:auto}td:first-child{white-space:normal}td{border:0;padding:.1rem 0}tr{padding:.4rem 0;border-bottom:1px solid var(--line)}thead{display:none}}
 ";
 
 /// The page.
