@@ -101,9 +101,12 @@ fn read(asked: &Asked) -> Call {
     Call { endpoint, client, customer, query: asked.query.clone() }
 }
 
-/// 401 and 403 are bare JSON strings (contract section 2.1, E2).
+/// 401 and 403 are bare JSON strings (contract section 2.1, E2), but for the simulation's (E3).
 fn refused_at_the_door(world: &World, asked: &Asked, call: &Call) -> Option<Reply> {
     if asked.api_key.as_deref() != Some(world.options.api_key.as_str()) {
+        if call.endpoint == "simulate" {
+            return Some(Reply::Json(401, json!({ "code": "unauthorized", "description": "Access Denied" })));
+        }
         return Some(Reply::Json(401, json!("Unauthorized")));
     }
     let foreign = call

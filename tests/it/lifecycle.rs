@@ -320,3 +320,43 @@ async fn what_has_another_type_than_it_should_is_refused_not_passed_over() {
     assert_eq!(answer.status(), 400);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_write_is_done_twice_for_a_lost_answer() {
+    let house = House::start().await;
+    for (kind, sent) in [("answer_lost", 1), ("drop", 2), ("truncated", 1), ("status", 2)] {
+        let id = approved(&house, &format!("Bo{kind}")).await;
+        for (endpoint, method, last, body) in [
+            ("tags", Method::POST, "/tags", json!({ "set": { "tier": "gold" } })),
+            ("tags", Method::POST, "/tags", json!({ "delete": ["tier"] })),
+            ("update", Method::PATCH, "", json!({ "mobile": "80000077" })),
+            ("block", Method::POST, "/block", block("TEMPORARY_BLOCK", "CUSTOMER_REQUEST")),
+            ("block", Method::POST, "/block", block("UNBLOCK", "CUSTOMER_REQUEST")),
+        ] {
+            let before = writes(&house, &id, endpoint);
+            house
+                .fault(json!({ "endpoint": endpoint, "customerHashId": id, "kind": kind, "code": 500 }))
+                .await;
+            let (url, http) = (format!("http://{}/v1/customers/{id}{last}", house.admin), house.http.clone());
+            let asked = crate::house::spawn({
+                let body = body.clone();
+                async move {
+                    let answer =
+                        http.request(method, url).bearer_auth(TOKEN).json(&body).send().await.unwrap();
+                    (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+                }
+            });
+            house
+                .eventually("it is answered", async || {
+                    house.advance(std::time::Duration::from_secs(1));
+                    asked.is_finished()
+                })
+                .await;
+            let (status, done) = asked.await.unwrap();
+            assert_eq!((status, &done["status"]), (200, &json!("done")), "{kind} {body}: {done}");
+            let after = writes(&house, &id, endpoint);
+            assert_eq!((after.0 - before.0, after.1 - before.1), (sent, 1), "{kind} {body}");
+        }
+    }
+    house.close().await;
+}
