@@ -75,7 +75,7 @@ pub const UPDATABLE: [&str; 34] = [
     "authenticationCode",
 ];
 /// Names of addresses, which only an update has.
-const ADDRESS_IDS: [&str; 3] = ["billingAddressId", "deliveryAddressId", "correspondenceAddressId"];
+pub const ADDRESS_IDS: [&str; 3] = ["billingAddressId", "deliveryAddressId", "correspondenceAddressId"];
 
 /// The words of one list of reasons.
 macro_rules! reasons {

@@ -23,7 +23,7 @@ pub const FILE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const FILES_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// What may stand somewhere in the body.
-enum Shape {
+pub enum Shape {
     /// A text.
     Text,
     /// True or false.
@@ -166,7 +166,7 @@ const USAGE: &[(&str, Shape)] = &[
     ("topTransactionCountries", Texts),
 ];
 /// The whole body. `customerHashId` and `clientId` belong to re-initiating a company's check, which is Nium's matter.
-const BODY: &[(&str, Shape)] = &[
+pub const BODY: &[(&str, Shape)] = &[
     ("tags", Tags),
     ("businessDetails", Of(BUSINESS)),
     (
@@ -222,7 +222,7 @@ const BODY: &[(&str, Shape)] = &[
 ];
 
 /// What every region demands of every company, as paths.
-const REQUIRED: [&str; 12] = [
+pub const REQUIRED: [&str; 12] = [
     "/businessDetails/businessName",
     "/businessDetails/businessRegistrationNumber",
     "/businessDetails/businessType",

@@ -27,7 +27,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
 }
 
 /// What a person's answer may hold beside the document.
-const FIELDS: [Field; 17] = [
+pub const FIELDS: [Field; 17] = [
     field("firstName", Kind::Text(40)),
     field("middleName", Kind::Text(40)),
     field("lastName", Kind::Text(40)),

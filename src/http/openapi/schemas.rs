@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::schema;
 use crate::domain::act::{
-    BlockAction, COMMENT_CHARS_MAX, PermanentReason, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX,
-    TemporaryReason, UPDATABLE, UnblockReason,
+    ADDRESS_IDS, BlockAction, COMMENT_CHARS_MAX, PermanentReason, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
+    TAGS_MAX, TemporaryReason, UPDATABLE, UnblockReason,
 };
 use crate::domain::case::CaseState;
+use crate::domain::company::{self, Shape};
 use crate::domain::documents::DOCUMENTS_MAX;
 use crate::domain::effect::EffectStatus;
 use crate::domain::fields::{FIELDS, Field, Kind};
@@ -112,6 +113,54 @@ fn fields(named: impl Iterator<Item = &'static Field>) -> Value {
     Value::Object(named.map(|known| (known.name.to_owned(), field(known))).collect())
 }
 
+/// A company's body, from the table that checks it.
+fn company() -> Value {
+    let mut whole = names(company::BODY);
+    for path in company::REQUIRED {
+        let path = path.trim_start_matches('/').split('/');
+        let mut at = &mut whole;
+        for name in path {
+            if let Some(required) =
+                at["required"].as_array_mut().filter(|required| !required.contains(&json!(name)))
+            {
+                required.push(json!(name));
+            }
+            at = &mut at["properties"][name];
+            if at["anyOf"].is_array() {
+                at = &mut at["anyOf"][0];
+            }
+        }
+    }
+    whole
+}
+
+fn names(known: &[(&str, Shape)]) -> Value {
+    let properties: Map<_, _> =
+        known.iter().map(|(name, shape)| ((*name).to_owned(), shaped(shape))).collect();
+    closed(Value::Object(properties), &[])
+}
+
+/// What may stand there. Null says nothing, and is left out.
+fn shaped(shape: &Shape) -> Value {
+    let text = || json!({ "type": "string", "maxLength": company::TEXT_CHARS_MAX });
+    let many =
+        |items: Value| maybe(json!({ "type": "array", "maxItems": company::ITEMS_MAX, "items": items }));
+    match shape {
+        Shape::Text => maybe(text()),
+        Shape::Flag => json!({ "type": ["boolean", "null"] }),
+        Shape::Texts => many(text()),
+        Shape::Free => maybe(
+            json!({ "type": "object", "maxProperties": company::ITEMS_MAX, "additionalProperties": text() }),
+        ),
+        Shape::Of(known) => maybe(names(known)),
+        Shape::Many(known) => many(names(known)),
+        Shape::File => {
+            json!({ "type": ["string", "null"], "description": "Base64; 2 MiB a file, 10 MiB together." })
+        }
+        Shape::Tags => json!({ "type": ["array", "null"], "maxItems": TAGS_MAX }),
+    }
+}
+
 /// An officer's words.
 const WORDS: [&str; 6] = ["offer", "reapply", "final", "retry", "close", "take_over"];
 
@@ -144,6 +193,9 @@ fn requests() -> Value {
     let updatable = FIELDS.iter().filter(|field| UPDATABLE.contains(&field.name));
     let mut update = fields(updatable);
     update["authenticationCode"] = json!({ "type": "string", "description": "Opaque; demanded in the EU and the UK, refused elsewhere; never stored in clear." });
+    for name in ADDRESS_IDS {
+        update[name] = text();
+    }
     let file = closed(
         json!({ "fileName": text(), "fileType": text(), "document": { "type": "string", "description": "Base64; 2 MiB a file, 10 MiB together." } }),
         &["fileName", "fileType", "document"],
@@ -154,6 +206,11 @@ fn requests() -> Value {
         "identificationDocHolderName": text(), "identificationDocReferenceNumber": text(), "identificationDocColor": text(),
         "identificationDocument": { "type": "array", "items": file },
     });
+    let mut of_person = fields(rfi::FIELDS.iter());
+    of_person["isPep"] = json!({ "anyOf": [{ "type": "boolean" }, { "enum": ["true", "false"] }] });
+    of_person["identificationDoc"] = schema("Document");
+    let answer = json!({ "type": "object", "properties": of_person,
+        "description": "A person's, or a company's under businessInfo, riskAssessmentInfo, … as Nium names them." });
     let words = |words: Vec<&'static str>| json!({ "type": "string", "enum": words });
     let mut reasons: Vec<&'static str> = TemporaryReason::ALL.iter().map(|reason| reason.as_str()).collect();
     reasons.extend(PermanentReason::ALL.iter().map(|reason| reason.as_str()));
@@ -163,10 +220,7 @@ fn requests() -> Value {
     json!({
         "Document": closed(document, &["identificationType"]),
         "Application": closed(fields(FIELDS.iter()), &[]),
-        "Company": object(json!({
-            "businessDetails": { "type": "object", "required": ["businessName", "businessRegistrationNumber", "businessType"] },
-            "riskAssessmentInfo": { "type": "object" }, "region": maybe(text()), "tags": { "type": ["array", "null"], "maxItems": TAGS_MAX },
-        }), &["businessDetails", "riskAssessmentInfo"]),
+        "Company": company(),
         "Correction": closed(json!({ "fields": { "type": "object", "description": "Names of Unified Add Customer." },
             "documents": { "type": "array", "items": schema("Document"), "maxItems": DOCUMENTS_MAX } }), &[]),
         "Update": closed(update, &[]),
@@ -184,7 +238,7 @@ fn requests() -> Value {
         "Verdict": closed(json!({ "verdict": words(vec!["approve", "refuse"]), "note": note() }), &["verdict"]),
         "Search": search(),
         "RfiAnswer": closed(json!({ "answers": { "type": "array", "minItems": 1, "maxItems": rfi::ITEMS_MAX,
-            "items": closed(json!({ "rfiHashId": text(), "fields": { "type": "object" } }), &["rfiHashId", "fields"]) } }), &["answers"]),
+            "items": closed(json!({ "rfiHashId": text(), "fields": answer }), &["rfiHashId", "fields"]) } }), &["answers"]),
         "Retry": closed(json!({
             "kind": words(JobKind::ALL.map(JobKind::as_str).to_vec()), "status": words(vec!["failing", "failed", "parked"]),
             "customerHashId": id(), "confirm": count() }), &[]),
