@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::problems;
 
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--back:#ffffff;--box:#f6f8fa;--mark:#0b5cad;--bad:#a3262e}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#a3adb8;--line:#3d444d;--back:#0d1117;--box:#161b22;--mark:#79b8ff;--bad:#ff9492}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
