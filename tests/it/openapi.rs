@@ -174,3 +174,54 @@ async fn the_description_changes_only_on_purpose() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     house.close().await;
 }
+
+/// A token of this role, made beside the running service.
+async fn token_of(house: &House, role: &str) -> String {
+    let made = tokio::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
+        .args(["token", "create", "--role", role, "--name", role])
+        .envs(house.env())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(made.stdout).unwrap();
+    said.split_whitespace().find(|word| word.len() > 40).unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_do_what_is_described_and_no_more() {
+    let house = House::start().await;
+    let document = described(&house).await;
+    let mut tokens = Vec::new();
+    for (role, may) in
+        [("viewer", &["viewer"][..]), ("app", &["viewer", "app"]), ("officer", &["viewer", "app", "officer"])]
+    {
+        tokens.push((token_of(&house, role).await, role, may));
+    }
+    for (path, method, operation) in operations(&document) {
+        let Some(needed) = operation["x-role"].as_str() else { continue };
+        for (token, role, may) in &tokens {
+            let url = format!("http://{}{}", house.admin, path.replace("{id}", "not-an-id"));
+            let asked = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let status =
+                house.http.request(asked, url).bearer_auth(token).send().await.unwrap().status().as_u16();
+            assert_eq!(status != 403, may.contains(&needed), "{role}: {method} {path} says {status}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_text_is_answered_as_described() {
+    let house = House::start().await;
+    let document = described(&house).await;
+    for (path, method, operation) in operations(&document).iter().filter(|(path, ..)| path.contains("{id}")) {
+        let url = format!("http://{}{}", house.admin, path.replace("{id}", "%FF"));
+        let asked = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let answer = house.http.request(asked, url).bearer_auth(TOKEN).body("{}").send().await.unwrap();
+        let (status, problem) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        let described = operation["responses"][status.to_string()].to_string();
+        let code = problem["code"].as_str().unwrap();
+        assert!(described.contains(&format!("\"{code}\"")), "{method} {path}: {status} {code}");
+    }
+    house.close().await;
+}

@@ -16,9 +16,9 @@ use crate::ops::once::{KEY_CHARS_MAX, Once};
 /// Largest body of the API, in bytes: 10 MiB of documents in base64, and room for the fields around them.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of a list in one answer, at most.
-pub(super) const LIMIT_MAX: usize = 200;
+pub const LIMIT_MAX: usize = 200;
 /// Items of a list in one answer, if nothing is said.
-pub(super) const LIMIT_DEFAULT: usize = 50;
+pub const LIMIT_DEFAULT: usize = 50;
 
 /// The customer in the path.
 pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {

@@ -64,6 +64,7 @@ fn shown() -> Vec<Operation> {
             ])
             .answer(200, "A page; `notes` says what Nium's older list could not do", schema("Found"))
             .problem("invalid_search")
+            .problem("role_not_allowed")
             .problem("unknown_keys")
             .problem("bad_parameter")
             .problem("nium_too_many")

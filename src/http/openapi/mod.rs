@@ -25,6 +25,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::api::take::{LIMIT_DEFAULT, LIMIT_MAX};
+
 /// What a page without a script may load: its own style, known by its digest, and nothing else.
 static PAGE_POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(page::STYLE));
@@ -109,8 +111,8 @@ impl Operation {
     fn paged(self) -> Self {
         self.query("cursor", "`next` of the page before, unchanged.", json!({ "type": "string" })).query(
             "limit",
-            "Items on a page; 50 if it is not given.",
-            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+            "Items on a page.",
+            json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT }),
         )
     }
 
@@ -148,13 +150,21 @@ impl Operation {
     fn all_problems(&self) -> Vec<&'static str> {
         let mut codes = self.problems.clone();
         if self.role.is_some() {
-            codes.extend(["token_missing_or_unknown", "role_not_allowed", "internal", "store_unavailable"]);
+            codes.extend(["token_missing_or_unknown", "internal", "store_unavailable"]);
+        }
+        // Every role may read.
+        if self.role.is_some_and(|role| role != "viewer") {
+            codes.push("role_not_allowed");
         }
         if self.path.starts_with("/v1/") {
             codes.push("request_too_slow");
             if self.method != "get" {
                 codes.push("body_too_large");
             }
+        }
+        if self.path.contains("{id}") {
+            // A path that is no UTF-8.
+            codes.push("request_not_readable");
         }
         if self.path.contains("/customers/{id}") {
             codes.push("customer_hash_id_malformed");
