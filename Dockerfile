@@ -3,9 +3,9 @@
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /build
 # Dependencies alone first, so that a change of the source does not build them again.
-COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/intake tests/it \
-    && echo 'fn main() {}' | tee src/main.rs benches/intake/main.rs > tests/it/main.rs \
+COPY Cargo.toml Cargo.lock askama.toml ./
+RUN mkdir -p src benches/intake benches/claims tests/it \
+    && echo 'fn main() {}' | tee src/main.rs benches/intake/main.rs benches/claims/main.rs > tests/it/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin reinstate \
     && rm -rf src target/release/reinstate target/release/.fingerprint/reinstate-* target/release/deps/*reinstate-*
@@ -18,8 +18,8 @@ RUN cargo build --release --locked --bin reinstate \
 # glibc, libgcc, CA certificates; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /out/ /
-# The root may be read-only: everything that is written goes to the data volume.
-ENV REINSTATE__STORE__URL=sqlite:/var/lib/reinstate/reinstate.db
+# The root may be read-only: everything that is written goes to the data volume, relative to which the default of
+# store.url is. It is not set here: a value in the image would stand in the way of REINSTATE__STORE__URL_FILE.
 WORKDIR /var/lib/reinstate
 VOLUME /var/lib/reinstate
 USER 65532:65532

@@ -2,7 +2,6 @@
 //! [`App`]; the listeners come from outside, so that a test can bind port 0.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,24 +19,30 @@ use crate::flow::classify::Rule;
 use crate::http::access::{self, Access};
 use crate::http::api::{ApiState, auth::token_hash};
 use crate::http::callback::{self, CallbackState};
+use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
 use crate::http::serve::{self, Handle, serve};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::nium::error::ListError;
-use crate::nium::pace::Class;
+use crate::nium::pace::{Class, SharedTurns};
 use crate::nium::{self, Nium};
 use crate::ops::Ops;
 use crate::ops::approvals::SecondPerson;
+use crate::ops::events::{Endpoints, Knocked, Knocking, KnownEndpoint};
 use crate::spool::{self, Spool};
+use crate::store::error::StoreError;
 use crate::store::wake::Wake;
-use crate::store::{Place, Store, Use};
+use crate::store::{self, Place, Store, Use};
 use crate::vault::{MasterKey, Vault};
+use crate::worker::mail::{self, Mailer};
 use crate::worker::notify::{self, Notifier};
 use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a stopping replica waits for the database to hear that it leaves.
+const LEAVE_WAIT: Duration = Duration::from_secs(2);
 /// Customers attended to at once: more than the calls to Nium that may run at once, so that storing and sealing go on
 /// while others wait for the pace.
 const CUSTOMERS_AT_ONCE: usize = 8;
@@ -77,27 +82,40 @@ impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
-        let store = Arc::new(open_store(&config.store.url, Use::Serve, clock.clone(), wake.clone())?);
+        let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
+        match store.ready().await {
+            Err(error @ (StoreError::Newer { .. } | StoreError::HalfACopy | StoreError::NotDurable)) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                tracing::error!(%error, "the database is away; callbacks are spooled until it is back");
+            }
+            Ok(()) => {}
+        }
         let spool = Arc::new(open_spool(config)?);
-        let vault = Arc::new(vault(config)?);
+        store.serves_as(spool.owner().to_owned());
+        let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
-        let nium = Arc::new(nium_client(config, &metrics)?);
+        let nium = Arc::new(nium_client(config, &metrics, shared_turns(&store))?);
         let api_url = config.admin.url.trim_end_matches('/').to_owned();
+        let endpoints = endpoints(config)?;
+        let known = known_endpoints(config, &endpoints, &clock);
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             nium: Arc::clone(&nium),
             vault: Arc::clone(&vault),
-            notifier: notifier(config)?,
+            endpoints,
+            mailer: mailer(config)?,
             clock: clock.clone(),
             chance: Chance::new(uuid::Uuid::new_v4),
             wake,
             metrics: metrics.work.clone(),
         };
         let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
-        let api = Arc::new(api_state(config, &store, vault, nium, clock.clone(), api_url));
+        let api = Arc::new(api_state(config, &store, (vault, nium), clock.clone(), api_url, known));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
@@ -108,7 +126,7 @@ impl App {
         Ok(Self {
             public: Listener {
                 socket: public,
-                router: crate::http::public_router(callbacks, &health),
+                router: crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
                 options: public_options(config).await?,
                 handle: Handle::new(),
             },
@@ -162,6 +180,8 @@ impl App {
         by_the_side(&life, &self.worker, "drain", worker::drain::drain);
         by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);
+        by_the_side(&life, &self.worker, "endpoints", worker::endpoints::watch);
+        by_the_side(&life, &self.worker, "audit", worker::audit::keep);
 
         tokio::select! {
             () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
@@ -187,6 +207,8 @@ impl App {
                 finished.await
             }
         };
+        // Another replica need not wait for what we do not do any more.
+        let _ = tokio::time::timeout(LEAVE_WAIT, self.store.leave_duty()).await;
         let (store, spool) = (Arc::clone(&self.store), Arc::clone(&self.spool));
         let close = move || {
             spool.close();
@@ -223,10 +245,10 @@ async fn late(again: impl Future<Output = ()>) {
 fn api_state(
     config: &Config,
     store: &Arc<Store>,
-    vault: Arc<Vault>,
-    nium: Arc<Nium>,
+    (vault, nium): (Arc<Vault>, Arc<Nium>),
     clock: Clock,
     api_url: String,
+    endpoints: Endpoints,
 ) -> ApiState {
     let ops = Ops {
         store: Arc::clone(store),
@@ -235,6 +257,7 @@ fn api_state(
         clock,
         region: config.nium.region.map(region),
         api_url,
+        page_url: config.public.url.clone(),
         submissions_max: config.flow.max_submissions,
         client_hash_id: config.nium.client_hash_id.to_string(),
         newer_block_reasons: config.nium.newer_block_reasons,
@@ -243,21 +266,47 @@ fn api_state(
             override_final: takes_two(config, config::SecondPerson::OverrideFinal),
         },
         fresh_id: uuid::Uuid::now_v7,
+        endpoints,
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
-    ApiState { ops, bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())) }
+    ApiState { ops: Arc::new(ops), bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())) }
+}
+
+/// The hosted page, where the public listener has an address.
+fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
+    let url = config.public.url.as_ref()?;
+    let brand = Brand {
+        name: config.page.name.clone(),
+        logo: config.page.logo.as_ref().map(|logo| (logo.kind, logo.bytes.clone())),
+        colour: config.page.colour,
+        contact: config.page.contact.clone(),
+        language: config.page.language,
+        documents: config.page.documents.clone(),
+    };
+    Some(Arc::new(CorrectState::new(Arc::clone(ops), brand, url)))
 }
 
 /// Opens the store that the configuration names.
-pub fn open_store(url: &StoreUrl, used: Use, clock: Clock, wake: Wake) -> anyhow::Result<Store> {
-    let StoreUrl::Sqlite(path) = url;
-    let place = Place::Sqlite(path.clone());
-    Store::open(&place, used, clock, wake).with_context(|| format!("opening the store at {}", path.display()))
+pub fn open_store(config: &config::Store, used: Use, clock: Clock, wake: Wake) -> anyhow::Result<Store> {
+    let place = match &config.url {
+        StoreUrl::Sqlite(path) => Place::Sqlite(path.clone()),
+        StoreUrl::Postgres(address) => Place::Postgres(Box::new(store::PostgresOptions {
+            url: address.url.expose().to_owned(),
+            listen_url: address.listen_url.as_ref().map(|url| url.expose().to_owned()),
+            tls: match &address.tls {
+                config::PostgresTls::Off => store::PostgresTls::Off,
+                config::PostgresTls::Verified(root) => store::PostgresTls::Verified(root.clone()),
+            },
+            connections: config.connections,
+        })),
+    };
+    Store::open(&place, used, clock, wake).with_context(|| format!("opening the store at {}", config.url))
 }
 
-fn vault(config: &Config) -> anyhow::Result<Vault> {
-    let keys = config.privacy.master_keys.iter();
-    let keys = keys.map(|key| MasterKey::new(&key.id, key.key.expose())).collect::<Result<Vec<_>, _>>()?;
+/// A vault with these master keys; without any it is an error.
+pub fn open_vault(keys: &[config::MasterKeyText]) -> anyhow::Result<Vault> {
+    let keys =
+        keys.iter().map(|key| MasterKey::new(&key.id, key.key.expose())).collect::<Result<Vec<_>, _>>()?;
     Vault::new(keys).context("privacy.master_keys")
 }
 
@@ -273,7 +322,19 @@ fn region(region: config::Region) -> Region {
     }
 }
 
-fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> {
+/// The budget towards Nium as the store shares it out among the replicas.
+fn shared_turns(store: &Arc<Store>) -> SharedTurns {
+    let store = Arc::clone(store);
+    SharedTurns::new(move |interval, ahead| {
+        let store = Arc::clone(&store);
+        Box::pin(async move {
+            let turn = store.take_turn(store::Turns { interval, ahead }).await?;
+            Some(turn.map_err(|error| tracing::debug!(%error, "no turn to call Nium; it is asked for again")))
+        })
+    })
+}
+
+fn nium_client(config: &Config, metrics: &Arc<Metrics>, shared: SharedTurns) -> anyhow::Result<Nium> {
     let work = metrics.work.clone();
     let options = nium::Options {
         base_url: config.nium.base_url.clone(),
@@ -285,6 +346,7 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> 
         requests_per_second: config.nium.requests_per_second,
         burst: config.nium.burst,
         concurrency: config.nium.concurrency,
+        shared,
         observer: Arc::new(move |endpoint, outcome, took| work.call(endpoint.as_str(), outcome, took)),
     };
     Nium::new(options).context("the client of Nium's API")
@@ -293,7 +355,8 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Nium> 
 /// Asks Nium for the first customer of its list: whether address, client and key are right. Gives how many customers it
 /// has, if it says; the error is a sentence.
 pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
-    let nium = nium_client(config, &Arc::new(Metrics::new())).map_err(|error| error.to_string())?;
+    let nium = nium_client(config, &Arc::new(Metrics::new()), SharedTurns::alone())
+        .map_err(|error| error.to_string())?;
     let permit = nium.permit(Class::Sweep).await;
     match nium.list(0, 1, uuid::Uuid::new_v4(), permit).await {
         Ok(page) => Ok(page.total_customers),
@@ -327,14 +390,20 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         call_limit: config.nium.timeout,
         customers_at_once: CUSTOMERS_AT_ONCE,
         api_url: api_url.to_owned(),
+        disable_after: config.notify.disable_after,
         sweep: worker::SweepOptions {
             full_every: config.sweep.full_every,
             page_size: config.sweep.page_size,
             grace: config.sweep.grace,
         },
+        audit: worker::audit::Options {
+            every: config.audit.checkpoint_every,
+            file: config.audit.checkpoint_file.clone(),
+        },
         override_needs_approval: takes_two(config, config::SecondPerson::OverrideFinal),
         addresses_when_completed: config.nium.addresses_when_completed,
         redirect_lives: config.nium.redirect_lives,
+        keep_callbacks: config.privacy.keep_callbacks,
     }
 }
 
@@ -346,26 +415,81 @@ fn signed(span: Duration) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-fn notifier(config: &Config) -> anyhow::Result<Option<Notifier>> {
-    let Some(webhook) = &config.notify.webhook else {
-        return Ok(None);
+fn endpoints(config: &Config) -> anyhow::Result<Arc<[Notifier]>> {
+    let notifier = |endpoint: config::Endpoint| {
+        let config::Endpoint { name, events, webhook } = endpoint;
+        let secrets = webhook.secrets.iter().map(|secret| notify::secret_bytes(secret.expose()));
+        let secrets = secrets.collect::<Result<_, _>>();
+        let secrets = secrets.with_context(|| format!("the secrets of the endpoint {name}"))?;
+        let options = notify::Options {
+            name: name.clone(),
+            events,
+            url: webhook.url,
+            secrets,
+            allow_private: webhook.allow_private,
+            limit: webhook.timeout,
+        };
+        Notifier::new(options).with_context(|| format!("the endpoint {name}"))
     };
-    let secrets = webhook.secrets.iter().map(|secret| notify::secret_bytes(secret.expose()));
-    let options = notify::Options {
-        url: webhook.url.clone(),
-        secrets: secrets.collect::<Result<_, _>>().context("notify.webhook.secrets")?,
-        allow_private: webhook.allow_private,
-        limit: webhook.timeout,
-    };
-    Notifier::new(options).map(Some).context("notify.webhook")
+    config.notify.all().into_iter().map(notifier).collect()
 }
 
-/// Opens the spool: where the configuration says, or beside the database.
+/// The endpoints as `ops` shows them, and the way to try one.
+fn known_endpoints(config: &Config, notifiers: &Arc<[Notifier]>, clock: &Clock) -> Endpoints {
+    let known = config.notify.all().into_iter().map(|endpoint| KnownEndpoint {
+        host: host_of(&endpoint.webhook.url),
+        name: endpoint.name,
+        events: endpoint.events,
+    });
+    let (notifiers, clock) = (Arc::clone(notifiers), clock.clone());
+    let knock = move |name: String| -> Knocking {
+        let (notifiers, clock) = (Arc::clone(&notifiers), clock.clone());
+        Box::pin(async move {
+            let endpoint = notifiers.iter().find(|endpoint| endpoint.name() == name)?;
+            let begun = std::time::Instant::now();
+            let (id, answer) = endpoint.knock(clock.now(), uuid::Uuid::new_v4()).await;
+            Some(Knocked { id, answer, took: begun.elapsed() })
+        })
+    };
+    Endpoints::new(known.collect(), knock)
+}
+
+/// The host of an address, which says enough: paths and queries of webhooks hold secrets.
+fn host_of(url: &str) -> String {
+    reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn mailer(config: &Config) -> anyhow::Result<Option<Mailer>> {
+    let (Some(email), Some(page_url)) = (&config.notify.email, &config.public.url) else {
+        return Ok(None);
+    };
+    let options = mail::Options {
+        host: email.host.clone(),
+        port: email.port,
+        security: match email.security {
+            config::SmtpSecurity::Tls => mail::Security::Tls,
+            config::SmtpSecurity::StartTls => mail::Security::StartTls,
+            config::SmtpSecurity::Plain => mail::Security::Plain,
+        },
+        credentials: email
+            .credentials
+            .as_ref()
+            .map(|(user, password)| (user.clone(), password.expose().to_owned())),
+        authority: email.authority.clone(),
+        from: email.from.clone(),
+        limit: email.timeout,
+        page_url: page_url.clone(),
+        name: config.page.name.clone(),
+        colour: config.page.colour,
+        contact: config.page.contact.clone(),
+        language: config.page.language,
+    };
+    Mailer::new(options).map(Some).context("notify.email")
+}
+
+/// Opens the spool.
 fn open_spool(config: &Config) -> anyhow::Result<Spool> {
-    let StoreUrl::Sqlite(path) = &config.store.url;
-    let beside = || PathBuf::from(format!("{}.spool", path.display()));
-    let folder = config.store.spool_dir.clone().unwrap_or_else(beside);
-    let options = spool::Options { folder, bytes: config.store.spool_bytes };
+    let options = spool::Options { folder: config.store.spool_dir.clone(), bytes: config.store.spool_bytes };
     Spool::open(&options).context("opening the spool")
 }
 

@@ -14,28 +14,35 @@ use std::path::PathBuf;
 use aws_lc_rs::digest;
 
 mod address;
+mod audit;
 mod callback;
+mod email;
 mod flow;
 mod keys;
 mod layers;
 mod listeners;
 mod nium;
 mod notify;
+mod page;
 mod privacy;
 mod problem;
 mod reader;
 mod store;
 mod sweep;
+mod tables;
 mod telemetry;
 
+pub use audit::Audit;
 pub use callback::{Callback, Hmac, StaticHeader};
+pub use email::{Email, SmtpSecurity};
 pub use flow::{Flow, Rule, RuleClass, SecondPerson, UnknownRemark};
 pub use listeners::{Admin, Public, Tls};
 pub use nium::{Nium, Region};
-pub use notify::{Notify, Webhook};
+pub use notify::{Endpoint, Notify, Webhook};
+pub use page::{Logo, Page};
 pub use privacy::{MasterKeyText, Privacy};
 pub use problem::{Problem, Problems};
-pub use store::{Store, StoreUrl};
+pub use store::{PostgresTls, PostgresUrl, Store, StoreUrl, parse as parse_store_url};
 pub use sweep::Sweep;
 pub use telemetry::{LogFormat, Telemetry};
 
@@ -100,10 +107,14 @@ pub struct Config {
     pub flow: Flow,
     /// Who is told what happened.
     pub notify: Notify,
+    /// How the hosted page and e-mails look.
+    pub page: Page,
     /// How Nium is asked by ourselves.
     pub sweep: Sweep,
     /// How personal data is kept.
     pub privacy: Privacy,
+    /// When the record of who did what is signed.
+    pub audit: Audit,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -115,6 +126,8 @@ pub struct StoreConfig {
     pub store: Store,
     /// The listener of the running service.
     pub admin: Admin,
+    /// The master keys, for a command that checks what was signed with them; empty if they are not given here.
+    pub master_keys: Vec<MasterKeyText>,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -147,7 +160,8 @@ impl Config {
             |text: &String| address::base_url(text).is_ok_and(|url| address::is_plain_abroad(&url));
         let certain = [
             (!self.callback.is_locked(), NOBODY_CHECKED),
-            (self.notify.webhook.is_none(), NOBODY_TOLD),
+            (self.notify.all().is_empty(), NOBODY_TOLD),
+            (self.notify.email.is_some() && self.public.url.is_none(), NO_LINKS),
             (self.nium.region.is_none(), NO_REGION),
             (self.privacy.has_zero_key(), ZERO_KEY),
             (
@@ -157,6 +171,10 @@ impl Config {
                 PLAIN_PUBLIC,
             ),
             (self.public.url.as_ref().is_some_and(plain_url), PLAIN_LINKS),
+            (
+                matches!(&self.store.url, StoreUrl::Postgres(address) if address.is_plain_abroad),
+                PLAIN_DATABASE,
+            ),
             (!self.admin.listen.ip().is_loopback(), OPEN_ADMIN),
             (!self.admin.listen.ip().is_loopback() && self.admin.bootstrap_token.is_none(), NO_FIRST_TOKEN),
         ];
@@ -180,9 +198,13 @@ const NO_REGION: &str =
     "nium.region is not set: what its rules demand of an application is only found out when Nium refuses it";
 const ZERO_KEY: &str = "privacy.master_keys holds a key of zeros, which is an example: whatever is sealed with it is readable \
     to everybody; make a key with: openssl rand -base64 32";
-const NOBODY_TOLD: &str = "the app backend is told nothing: set notify.webhook.url";
+const NOBODY_TOLD: &str = "the app backend is told nothing: set notify.webhook.url or notify.endpoints, or let it ask GET /v1/events";
+const NO_LINKS: &str =
+    "no customer is written to: notify.email needs public.url, since its messages link to the hosted page";
 const PLAIN_PUBLIC: &str = "the public listener speaks plain http beyond this machine: set public.tls_cert and \
     tls_key, or put a proxy with https in front and name it in callback.trusted_proxies";
+const PLAIN_DATABASE: &str = "store.url has sslmode=disable for a database on another machine: whoever is in between reads \
+    and writes what they like; write sslmode=verify-full unless that way is trusted";
 const PLAIN_LINKS: &str =
     "public.url begins with http://, so correction links travel where others can read them";
 const OPEN_ADMIN: &str = "the admin listener can be reached from other machines and speaks plain http: bearer tokens \
@@ -199,8 +221,10 @@ struct Sections {
     callback: Result<Callback, Told>,
     flow: Result<Flow, Told>,
     notify: Result<Notify, Told>,
+    page: Result<Page, Told>,
     sweep: Result<Sweep, Told>,
     privacy: Result<Privacy, Told>,
+    audit: Result<Audit, Told>,
     telemetry: Result<Telemetry, Told>,
 }
 
@@ -220,8 +244,10 @@ impl Sections {
             callback: callback::read(&mut reader),
             flow: flow::read(&mut reader),
             notify: notify::read(&mut reader),
+            page: page::read(&mut reader),
             sweep: sweep::read(&mut reader),
             privacy: privacy::read(&mut reader),
+            audit: audit::read(&mut reader),
             telemetry: telemetry::read(&mut reader),
         };
         (sections, reader.into_problems())
@@ -236,13 +262,20 @@ impl Sections {
             callback: self.callback?,
             flow: self.flow?,
             notify: self.notify?,
+            page: self.page?,
             sweep: self.sweep?,
             privacy: self.privacy?,
+            audit: self.audit?,
             telemetry: self.telemetry?,
         })
     }
 
     fn for_store(self) -> Result<StoreConfig, Told> {
-        Ok(StoreConfig { store: self.store?, admin: self.admin?, telemetry: self.telemetry? })
+        Ok(StoreConfig {
+            store: self.store?,
+            admin: self.admin?,
+            master_keys: self.privacy.map(|privacy| privacy.master_keys).unwrap_or_default(),
+            telemetry: self.telemetry?,
+        })
     }
 }

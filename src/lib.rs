@@ -16,7 +16,7 @@
 //! | Floor | Modules |
 //! | --- | --- |
 //! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
-//! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::api`, `http::health` |
+//! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::correct` (the hosted page), `http::api`, `http::health` |
 //! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
 //! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics` |
 //! | 0 | `domain`: nouns and rules, no input or output |
@@ -25,8 +25,8 @@
 //! # The way of the data
 //!
 //! ```text
-//! Nium ─ POST callback ─► http::callback ─ Store::record    appended, group commit on one writer thread, fsync
-//!                              ▼                             (a fold then makes the customer due: store::sqlite::fold)
+//! Nium ─ POST callback ─► http::callback ─ Store::record    appended, one commit for all who wait, fsync
+//!                              ▼                             (a fold then makes the customer due)
 //!                             200                            (store away? Spool::append + fsync; worker::drain later)
 //! worker::runner ─ Store::claim ─► Lease                     on disk before anything runs
 //! worker::inbox  ─ Nium::details ─► Observation ─► flow::decide ─► Decision
@@ -35,10 +35,16 @@
 //! worker::acts   ─ Nium::act (block, tags, update)            the same road: intent, look, rules, write, look
 //! worker::rfi    ─ Nium::rfi                                 fetched with the look that says so, before it is decided about
 //! worker::onboard ─ Nium::found_by, Nium::act ─► Store::applied   an applicant has no id: Nium's list is looked at
-//! worker::notify ─ signed webhook to the app backend         own leases, in order per customer
+//! worker::notify ─ signed webhook to each endpoint            own leases, in order per customer and endpoint
+//! worker::mail   ─ message to the customer, by SMTP           own leases too; the link in it is made with the decision
+//! worker::endpoints ─ Store::endpoint_alarm                  those that fail for long, and those that were removed
+//! http::api::events ─ Store::events                          the feed: places are given out after the commit
 //! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
 //! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
 //! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
+//! worker::duty   ─ Store::take_duty                          one replica does what the fleet does once
+//! worker::audit  ─ Store::link_audit                          who did what gets its place in the chain, and checkpoints
+//! worker::hands  ─ Store::release_lost                       claims whose answers were lost are given back
 //! ```
 //!
 //! # Invariants, and the tests that hold them
@@ -46,7 +52,7 @@
 //! 1. 200 only after the nudge is on disk: `tests/it/restart.rs`, `tests/it/serve.rs`, `tests/it/callback.rs`.
 //! 2. Only `flow::decide` chooses a state, only `Store::commit` writes one: `tests/it/tidy.rs` (nobody else can name it).
 //! 3. No call while a transaction is open: the store never hands one out (`src/store/mod.rs`).
-//! 4. A lost lease changes nothing: `tests/it/laws.rs`.
+//! 4. A lost lease changes nothing: `tests/it/laws.rs`, `tests/it/replicas.rs` (stopped beyond its leases, and continued).
 //! 5. An unclear write is never repeated blindly: `tests/it/journeys.rs`, `src/flow/tests.rs`, `tests/it/model`.
 //! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`, `tests/it/lifecycle.rs`,
 //!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`.
@@ -56,15 +62,21 @@
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
 //! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
 //!     `tests/it/timers.rs`.
+//! 12. An endpoint delays no other, and the feed misses nothing: `tests/it/destinations.rs`, `tests/it/events.rs`.
+//! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
 //!
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
-//! - What officers may say: `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sqlite/officer.rs`.
-//! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sqlite/jobs.rs`.
-//! - What is stored: `src/store/migrations`; how the writer groups: `src/store/sqlite/writer.rs`.
+//! - What officers may say: `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sql/officer.rs`.
+//! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sql/jobs.rs`.
+//! - What is stored: `src/store/migrations`; what a transaction does, on either database: `src/store/sql`; what the two do
+//!   differently: `src/store/sqlite.rs` and `src/store/postgres.rs`, function by function, `differs:` says why.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
-//! - What customers can be found by: `src/domain/search.rs`, `src/store/sqlite/search.rs`.
+//! - Who has the turn at an endpoint: `src/store/sql/tells.rs`; what the feed gives: `src/store/sql/events.rs`.
+//! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`.
+//! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
+//! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.

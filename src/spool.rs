@@ -21,10 +21,15 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::domain::id::{CustomerHashId, RequestId};
 use crate::domain::nudge::{Nudge, Source, Template};
 
+/// The name of the file that says whose the folder is.
+const OWNER: &str = "replica";
+/// Where the name of this machine stands.
+const MACHINE: &str = "/proc/sys/kernel/hostname";
 /// The journal's name inside its folder.
 const FILE: &str = "callbacks.spool";
 /// Content of one record at most, in bytes; the longest that the intake makes is under 400.
@@ -107,6 +112,7 @@ struct Sign {
 pub struct Spool {
     requests: SyncSender<Request>,
     sign: Arc<Sign>,
+    owner: String,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -116,6 +122,7 @@ impl Spool {
     pub fn open(options: &Options) -> Result<Self, SpoolError> {
         let path = options.folder.join(FILE);
         let file = open_alone(&options.folder, &path)?;
+        let owner = owner(&options.folder)?;
         if let Err(error) = fill_with_zeros(&file, options.bytes) {
             tracing::warn!(path = %path.display(), %error, "the spool could not be given all of its space");
         }
@@ -140,7 +147,13 @@ impl Spool {
             .name("spool".to_owned())
             .spawn(move || desk.serve(&inbox))
             .map_err(|error| cannot(&path, &error))?;
-        Ok(Self { requests, sign, thread: Mutex::new(Some(thread)) })
+        Ok(Self { requests, sign, owner, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The name of whoever has this journal: the same after a restart, and nobody else's while we have it.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Law: when this returns, the nudge is on disk.
@@ -428,6 +441,26 @@ fn open_alone(folder: &Path, path: &Path) -> Result<File, SpoolError> {
     // The name of a new file is only on disk when its folder is.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| cannot(folder, &error))?;
     Ok(file)
+}
+
+/// Reads whose the folder is, or makes that up. The machine's name is part of it: a folder that was copied to another
+/// machine is another's.
+fn owner(folder: &Path) -> Result<String, SpoolError> {
+    let path = folder.join(OWNER);
+    let failed = |error: std::io::Error| cannot(&path, &error);
+    let id = match std::fs::read_to_string(&path) {
+        Ok(text) if Uuid::try_parse(text.trim()).is_ok() => text.trim().to_owned(),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        Ok(_) | Err(_) => {
+            let (fresh, id) = (folder.join("replica.new"), Uuid::new_v4().to_string());
+            std::fs::write(&fresh, &id).map_err(failed)?;
+            File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
+            std::fs::rename(&fresh, &path).map_err(failed)?;
+            id
+        }
+    };
+    let machine = std::fs::read_to_string(MACHINE).unwrap_or_default();
+    Ok(format!("{}/{id}", machine.trim()))
 }
 
 fn fill_with_zeros(file: &File, bytes: u64) -> std::io::Result<()> {

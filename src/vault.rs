@@ -9,6 +9,9 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::fill;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// Length of every key, in bytes.
@@ -44,6 +47,7 @@ pub enum VaultError {
 pub struct MasterKey {
     id: String,
     key: LessSafeKey,
+    audit: hmac::Key,
 }
 
 impl MasterKey {
@@ -53,7 +57,7 @@ impl MasterKey {
         if !fits {
             return Err(VaultError::BadKey(id.to_owned()));
         }
-        Ok(Self { id: id.to_owned(), key: aead_key(key)? })
+        Ok(Self { id: id.to_owned(), key: aead_key(key)?, audit: derived(key, b"reinstate audit v1") })
     }
 }
 
@@ -139,6 +143,19 @@ impl Vault {
         Ok(WrappedKey(wrapped))
     }
 
+    /// The id of the master key under which the audit record goes on.
+    #[must_use]
+    pub fn audit_key(&self) -> &str {
+        self.keys.first().map_or("", |key| &key.id)
+    }
+
+    /// The MAC of a text of the audit record, under the master key with this id; `None` if there is no such key.
+    #[must_use]
+    pub fn audit_mac(&self, id: &str, text: &[u8]) -> Option<[u8; KEY_BYTES]> {
+        let master = self.keys.iter().find(|key| key.id == id)?;
+        hmac::sign(&master.audit, text).as_ref().try_into().ok()
+    }
+
     /// The data key of `owner`.
     pub fn unwrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<DataKey, VaultError> {
         let (id, sealed) = wrapped.parts().ok_or(VaultError::Broken)?;
@@ -146,6 +163,15 @@ impl Vault {
         let master = master.ok_or_else(|| VaultError::UnknownMasterKey(id.to_owned()))?;
         DataKey::new(&open(&master.key, &bound_to(&["data key", owner, id]), sealed)?)
     }
+}
+
+/// A token that nobody can guess, 32 random bytes in base64 for addresses, and the hash under which it is kept.
+pub fn fresh_token() -> Result<(Zeroizing<String>, [u8; 32]), VaultError> {
+    let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
+    fill(bytes.as_mut_slice()).map_err(|_| VaultError::NoEntropy)?;
+    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+    let hash = Sha256::digest(token.as_bytes()).into();
+    Ok((token, hash))
 }
 
 /// The key of one customer.
@@ -156,9 +182,7 @@ pub struct DataKey {
 
 impl DataKey {
     fn new(key: &[u8]) -> Result<Self, VaultError> {
-        // Fingerprints get a key of their own, so that sealing and marking never share one.
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"reinstate mark v1");
-        Ok(Self { key: aead_key(key)?, marks: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) })
+        Ok(Self { key: aead_key(key)?, marks: derived(key, b"reinstate mark v1") })
     }
 
     /// Seals `plain` for `place`.
@@ -206,6 +230,12 @@ fn bound_to(parts: &[&str]) -> Vec<u8> {
         bytes.extend_from_slice(part.as_bytes());
     }
     bytes
+}
+
+/// A key of its own for each use, so that sealing, marking and the audit record never share one.
+fn derived(key: &[u8], label: &[u8]) -> hmac::Key {
+    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), label);
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
 fn aead_key(key: &[u8]) -> Result<LessSafeKey, VaultError> {

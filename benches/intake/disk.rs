@@ -45,3 +45,19 @@ pub(crate) fn check_callbacks_on_file(dir: &Path, acked: u64) -> Result<()> {
     println!("durable: {acked} callbacks answered 200, {rows} on file after kill -9");
     Ok(())
 }
+
+/// The same for a PostgreSQL database: rows that wait in the log, and those that were folded.
+pub(crate) async fn check_callbacks_in_postgres(url: &str, acked: u64) -> Result<()> {
+    let url = url.replace("sslmode=disable", "");
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+    let driver = async move { connection.await.context("the connection to the database") };
+    let count = async move {
+        let sql = "SELECT (SELECT count(*) FROM callback_log) + (SELECT coalesce(sum(deliveries), 0)::bigint FROM callback)";
+        anyhow::Result::<i64>::Ok(client.query_one(sql, &[]).await?.try_get(0)?)
+    };
+    let (counted, _) = tokio::join!(count, driver);
+    let rows = counted?;
+    ensure!(u64::try_from(rows)? >= acked, "LOST: {acked} callbacks answered 200, {rows} on file");
+    println!("durable: {acked} callbacks answered 200, {rows} in the database after kill -9");
+    Ok(())
+}

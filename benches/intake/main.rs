@@ -8,6 +8,8 @@
 //! each round, so that a busy neighbour hits all of them, and medians over the rounds are shown. At the end the service
 //! is killed, not stopped, and its database must hold every callback that was answered 200.
 //!
+//! On an empty PostgreSQL database: `cargo bench --bench intake -- --store-url postgres://…`.
+//!
 //! `cargo bench --bench intake -- --seconds 5 --rounds 5 --connections 1,16,64,256`
 
 mod disk;
@@ -32,7 +34,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 /// How fast are callbacks made durable?
 #[derive(Parser)]
-struct Args {
+pub(crate) struct Args {
     /// Seconds per measurement.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
@@ -51,6 +53,9 @@ struct Args {
     /// A folder on the disk to measure; what is written there is removed at the end.
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     dir: PathBuf,
+    /// Measure the service on this empty PostgreSQL database (`postgres://…`) instead of an SQLite file.
+    #[arg(long, value_name = "URL")]
+    store_url: Option<String>,
     /// Exit with 1 when a bar is missed.
     #[arg(long)]
     enforce: bool,
@@ -87,7 +92,7 @@ async fn measure(args: &Args) -> Result<bool> {
     let flush = disk::flush_median(dir.path())?;
     let mut servers = Vec::new();
     for kind in Kind::ALL {
-        servers.push(Server::start(kind, dir.path(), &args.binary).await?);
+        servers.push(Server::start(kind, dir.path(), args).await?);
     }
     let mut bench = Bench { args, numbering: Numbering::default(), report: Report::new(flush), acked: 0 };
     bench.take_turns(&servers).await?;
@@ -98,7 +103,10 @@ async fn measure(args: &Args) -> Result<bool> {
     // Killed, not stopped: what was acknowledged must be on disk already.
     drop(servers);
     let met = bench.report.print();
-    disk::check_callbacks_on_file(dir.path(), bench.acked)?;
+    match &args.store_url {
+        Some(url) => disk::check_callbacks_in_postgres(url, bench.acked).await?,
+        None => disk::check_callbacks_on_file(dir.path(), bench.acked)?,
+    }
     Ok(met)
 }
 

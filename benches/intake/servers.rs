@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::disk::DATABASE;
 
+use crate::Args;
+
 /// How long a server may take to listen.
 const START_WAIT: Duration = Duration::from_secs(30);
 
@@ -65,14 +67,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server and waits until it listens.
-    pub(crate) async fn start(kind: Kind, dir: &Path, binary: &Path) -> Result<Self> {
+    pub(crate) async fn start(kind: Kind, dir: &Path, args: &Args) -> Result<Self> {
         match kind {
             Kind::Bare => Self::start_own(kind, Command::new(std::env::current_exe()?).arg("--bare")),
             Kind::FileLog => {
                 let mut command = Command::new(std::env::current_exe()?);
                 Self::start_own(kind, command.arg("--filelog").arg(dir.join("filelog")))
             }
-            Kind::Reinstate => Self::start_service(dir, binary).await,
+            Kind::Reinstate => Self::start_service(dir, args).await,
         }
     }
 
@@ -86,7 +88,9 @@ impl Server {
         Ok(Self { kind, address, child })
     }
 
-    async fn start_service(dir: &Path, binary: &Path) -> Result<Self> {
+    async fn start_service(dir: &Path, args: &Args) -> Result<Self> {
+        let binary = &args.binary;
+        let file = || format!("sqlite:{}", dir.join(DATABASE).display());
         let (address, admin, nobody) = (free_port()?, free_port()?, free_port()?);
         let child = Command::new(binary)
             .arg("serve")
@@ -94,7 +98,8 @@ impl Server {
             .env("REINSTATE__PUBLIC__LISTEN", address.to_string())
             .env("REINSTATE__ADMIN__LISTEN", admin.to_string())
             .env("REINSTATE__ADMIN__BOOTSTRAP_TOKEN", "bench-token-that-opens-nothing-else")
-            .env("REINSTATE__STORE__URL", format!("sqlite:{}", dir.join(DATABASE).display()))
+            .env("REINSTATE__STORE__URL", args.store_url.clone().unwrap_or_else(file))
+            .env("REINSTATE__STORE__SPOOL_DIR", dir.join("spool"))
             // Nobody answers there: what is measured is the intake, while processing waits for its Nium.
             .env("REINSTATE__NIUM__BASE_URL", format!("http://{nobody}"))
             .env("REINSTATE__NIUM__CLIENT_HASH_ID", "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11")

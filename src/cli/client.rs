@@ -1,6 +1,7 @@
 //! Asking the running service over its admin API, as any other caller would.
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
 
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -103,4 +104,16 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
         other => other,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// Asks on the terminal; without one nobody agrees.
+pub(super) fn agreed(what: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        eprintln!("{what}; say --yes to go ahead");
+        return false;
+    }
+    eprint!("{what}. Go ahead? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
 }

@@ -1,13 +1,11 @@
 //! `reinstate jobs list|retry`: what waits, is held, fails, was given up or is parked, through the running service.
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
 
-use std::io::{IsTerminal, Write};
-
 use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, Target};
+use super::client::{Api, Target, agreed};
 use super::runtime;
 use crate::config::Sources;
 
@@ -140,16 +138,4 @@ async fn retry(api: &Api, filter: &Filter, yes: bool) -> anyhow::Result<u8> {
             return Ok(0);
         }
     }
-}
-
-/// Asks on the terminal; without one nobody agrees.
-fn agreed(what: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        eprintln!("{what}; say --yes to go ahead");
-        return false;
-    }
-    eprint!("{what}. Go ahead? [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
 }

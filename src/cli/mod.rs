@@ -2,16 +2,19 @@
 
 mod applications;
 mod approvals;
+mod audit;
 pub mod check_config;
 mod client;
 mod customers;
 mod demo;
 mod doctor;
+mod events;
 mod healthcheck;
 mod jobs;
 mod sandbox;
 mod search;
 mod serve;
+mod store;
 mod sweep;
 mod token;
 
@@ -67,12 +70,21 @@ enum Command {
     /// List what waits for a second person; approve or refuse it.
     #[command(subcommand)]
     Approvals(approvals::Command),
+    /// List what the app backend was told; send it again; try an endpoint.
+    #[command(subcommand)]
+    Events(events::Command),
     /// List work that is stuck, and set it going again.
     #[command(subcommand)]
     Jobs(jobs::Command),
     /// Ask Nium for its whole customer list, for what callbacks did not say.
     #[command(subcommand)]
     Sweep(sweep::Command),
+    /// Move everything to another database; back up and restore.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Check the record of who did what for changes; export what is on file about one customer.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(token::Command),
@@ -125,10 +137,13 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(check_config::run(&sources(), &mut std::io::stdout(), &mut std::io::stderr()))
         }
         Command::Approvals(command) => approvals::run(&sources(), command),
+        Command::Audit(command) => audit::run(&sources(), command),
         Command::Customers(command) => customers::run(&sources(), command),
         Command::Doctor => doctor::run(&sources()),
+        Command::Events(command) => events::run(&sources(), command),
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),
+        Command::Store(command) => store::run(&sources(), command),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
         Command::Completions { shell } => {

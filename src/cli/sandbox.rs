@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Where JSON webhooks go. Nothing is called without it.
     #[arg(long)]
     webhook_url: Option<String>,
+    /// Where to take mail (SMTP without TLS); it is shown on the page /__sim/mail. None is taken without it.
+    #[arg(long)]
+    mail: Option<SocketAddr>,
     /// The client id that requests must carry.
     #[arg(long, default_value = "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11")]
     client_hash_id: String,
@@ -55,6 +58,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     runtime()?.block_on(async {
         let sim = Sim::start(listener, options)?;
         println!("the pretend Nium listens on {}", sim.base_url());
+        if let Some(mail) = args.mail {
+            let listener = TcpListener::bind(mail)
+                .with_context(|| format!("{mail}: the address cannot be listened on"))?;
+            let mail = sim.take_mail(listener)?;
+            println!("mail goes to smtp://{mail}?tls=none and is shown on {}/__sim/mail", sim.base_url());
+        }
         println!("its controls: curl {}/__sim/", sim.base_url());
         stop_signal().await;
         drop(sim.stop().await);

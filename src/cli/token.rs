@@ -8,6 +8,7 @@ use super::runtime;
 use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
+use crate::domain::audit::{COMMAND_LINE, is_reserved};
 use crate::http::api::auth::{Role, token_hash};
 use crate::store::rows::TokenRow;
 use crate::store::wake::Wake;
@@ -24,7 +25,7 @@ pub(super) enum Command {
         #[arg(long, value_parser = role)]
         role: Role,
         /// Whose token it is; shown in the timeline beside what was done with it.
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         name: String,
     },
     /// List tokens; the tokens themselves are not kept.
@@ -40,9 +41,16 @@ fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "use viewer, officer, admin or app".to_owned())
 }
 
+fn name(text: &str) -> Result<String, String> {
+    if is_reserved(text) {
+        return Err("this name means somebody else in the audit record; choose another".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     let config = Config::load_for_store(sources)?;
-    let store = open_store(&config.store.url, Use::Tool, Clock::System, Wake::default())?;
+    let store = open_store(&config.store, Use::Tool, Clock::System, Wake::default())?;
     let done = runtime()?.block_on(carry_out(&store, command));
     store.close();
     done
@@ -59,7 +67,7 @@ async fn carry_out(store: &Store, command: Command) -> anyhow::Result<u8> {
                 created_at: Clock::System.now(),
                 revoked_at: None,
             };
-            store.put_token(row, token_hash(&token)).await?;
+            store.put_token(row, token_hash(&token), COMMAND_LINE).await?;
             eprintln!(
                 "token {id} with role {} is valid from now on; it is shown only this once:",
                 role.as_str()
@@ -74,7 +82,7 @@ async fn carry_out(store: &Store, command: Command) -> anyhow::Result<u8> {
             }
         }
         Command::Revoke { id } => {
-            if !store.revoke_token(&id).await? {
+            if !store.revoke_token(&id, COMMAND_LINE).await? {
                 anyhow::bail!("there is no valid token with the id {id}; `reinstate token list` shows them");
             }
             eprintln!("token {id} is revoked");

@@ -1,11 +1,10 @@
 //! `[flow]`: how often and how long a rejected customer may try, and what Nium's remarks mean.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::layers::Raw;
 use super::problem::shown;
 use super::reader::{Reader, Told, choice};
+use super::tables::{self, Table, keep, text, texts};
 
 /// Submissions of one customer; Nium rejects a hopeless one again at once, so ten is far beyond use.
 const MAX_SUBMISSIONS: RangeInclusive<u64> = 1..=10;
@@ -126,40 +125,14 @@ fn read_reminders(reader: &mut Reader) -> Result<Vec<u32>, Told> {
 }
 
 fn read_rules(reader: &mut Reader) -> Result<Vec<Rule>, Told> {
-    let tables = reader.tables(RULES)?;
-    let count = tables.len();
-    let mut rules: Vec<Rule> = Vec::with_capacity(count);
-    for (number, table) in (1..).zip(&tables) {
-        let mut faults = Vec::new();
-        let rule = read_rule(table, &mut faults);
-        if rule.as_ref().is_some_and(|rule| rules.iter().any(|earlier| earlier.name == rule.name)) {
-            faults.push("has the name of an earlier rule".to_owned());
-        }
-        if faults.is_empty() {
-            rules.extend(rule);
-            continue;
-        }
-        let called = match table.get("name") {
-            Some(Raw::Text(name)) => format!("rule {number} ({})", shown(name)),
-            _ => format!("rule {number}"),
-        };
-        for fault in &faults {
-            reader.tell(RULES, format!("{called} {fault}"));
-        }
-    }
-    if rules.len() == count { Ok(rules) } else { Err(Told) }
+    tables::each(reader, RULES, "rule", &[], read_rule, |rule| &rule.name)
 }
 
 /// One rule; every fault of it is collected, and `None` means that there was one.
-fn read_rule(table: &BTreeMap<String, Raw>, faults: &mut Vec<String>) -> Option<Rule> {
+fn read_rule(table: &Table, faults: &mut Vec<String>) -> Option<Rule> {
     const KEYS: [&str; 4] = ["name", "class", "contains", "fields"];
-    let unknown = table.keys().filter(|key| !KEYS.contains(&key.as_str()));
-    faults.extend(
-        unknown.map(|key| {
-            format!("has the unknown key {}; a rule has name, class, contains, fields", shown(key))
-        }),
-    );
-    let name = keep(faults, text(table, "name").and_then(parse_name));
+    tables::only(table, &KEYS, "a rule", faults);
+    let name = keep(faults, text(table, "name").and_then(|text| tables::name(text, NAME_CHARS_MAX)));
     let class = keep(faults, text(table, "class").and_then(parse_class));
     let contains = keep(faults, texts(table, "contains").and_then(|phrases| parse_phrases(&phrases)));
     let fields = keep(faults, texts(table, "fields").and_then(|fields| parse_fields(&fields)));
@@ -167,42 +140,6 @@ fn read_rule(table: &BTreeMap<String, Raw>, faults: &mut Vec<String>) -> Option<
         faults.push("is final, so its fields would never be asked for".to_owned());
     }
     Some(Rule { name: name?, class: class?, contains: contains?, fields: fields? })
-}
-
-fn keep<T>(faults: &mut Vec<String>, read: Result<T, String>) -> Option<T> {
-    read.map_err(|fault| faults.push(fault)).ok()
-}
-
-fn text<'a>(table: &'a BTreeMap<String, Raw>, key: &str) -> Result<&'a str, String> {
-    match table.get(key) {
-        Some(Raw::Text(text)) => Ok(text),
-        Some(other) => Err(format!("has as {key} {} instead of text", other.describe())),
-        None => Err(format!("has no {key}")),
-    }
-}
-
-/// A list of texts; an absent one is empty.
-fn texts<'a>(table: &'a BTreeMap<String, Raw>, key: &str) -> Result<Vec<&'a str>, String> {
-    let items = match table.get(key) {
-        Some(Raw::List(items)) => items.as_slice(),
-        Some(other) => return Err(format!("has as {key} {} instead of a list", other.describe())),
-        None => &[],
-    };
-    items
-        .iter()
-        .map(|item| match item {
-            Raw::Text(text) => Ok(text.as_str()),
-            other => Err(format!("has in {key} {} instead of text", other.describe())),
-        })
-        .collect()
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.is_empty() || text.len() > NAME_CHARS_MAX || !text.bytes().all(allowed) {
-        return Err(format!("must have a name of 1 to {NAME_CHARS_MAX} small letters, digits and hyphens"));
-    }
-    Ok(text.to_owned())
 }
 
 fn parse_class(text: &str) -> Result<RuleClass, String> {

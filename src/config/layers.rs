@@ -244,8 +244,12 @@ fn from_variable(spelling: Spelling, text: &str) -> Result<Raw, Problem> {
         Kind::List | Kind::SecretList => entries(text.split(',')),
         Kind::Tables => {
             let value = DeValue::parse(text).map_err(|error| {
-                Problem::new(path, format!("is not TOML: {}", error.message()))
-                    .hint(r#"write a list of tables: [{ name = "…", class = "final", contains = ["…"] }]"#)
+                Problem::new(path, format!("is not TOML: {}", error.message())).hint(match path {
+                    "flow.rules" => {
+                        r#"write a list of tables: [{ name = "…", class = "final", contains = ["…"] }]"#
+                    }
+                    _ => r#"write a list of tables: [{ name = "…", url = "https://…", secrets = ["…"] }]"#,
+                })
             })?;
             raw(value.get_ref())
         }
@@ -263,6 +267,14 @@ fn from_secret_file(path: &str, file: &Path) -> Result<Raw, Problem> {
     }
     let is_list = keys::find(path).is_some_and(|spelling| spelling.key.kind == Kind::SecretList);
     Ok(if is_list { entries(text.lines()) } else { word(text) })
+}
+
+/// The entries, one a line, of a file that holds secrets and is named inside a table.
+pub(super) fn secrets_in(file: &Path) -> Result<Vec<Zeroizing<String>>, String> {
+    let text = read_file(file, SECRET_FILE_BYTES_MAX)
+        .map_err(|why| format!("names the file {}, which cannot be read: {why}", file.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(|line| Zeroizing::new(line.to_owned())).collect())
 }
 
 fn word(text: &str) -> Raw {

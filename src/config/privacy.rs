@@ -1,5 +1,8 @@
 //! `[privacy]`: the keys that seal personal data.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::problem::shown;
 use super::reader::{HowTo, Reader, Told};
 use crate::secret::SecretBytes;
@@ -7,11 +10,16 @@ use crate::secret::SecretBytes;
 /// Characters of a master key's id; it is stored beside everything the key has wrapped.
 const ID_CHARS_MAX: usize = 32;
 
+/// Days that evidence may be kept.
+const DAYS: RangeInclusive<u64> = 1..=36_500;
+
 /// How personal data is kept.
 #[derive(Clone, Debug)]
 pub struct Privacy {
     /// The master keys; never empty. The first seals, all open.
     pub master_keys: Vec<MasterKeyText>,
+    /// How long callbacks are kept as evidence; `None` keeps them for ever.
+    pub keep_callbacks: Option<Duration>,
 }
 
 impl Privacy {
@@ -37,6 +45,7 @@ const MASTER_KEYS: HowTo = HowTo {
 
 pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
     const KEY: &str = "privacy.master_keys";
+    let keep_callbacks = reader.optional_whole::<u64>("privacy.keep_callbacks_days", &DAYS);
     let master_keys = reader.required_list(KEY, &MASTER_KEYS, parse)?;
     let mut ids: Vec<&str> = master_keys.iter().map(|key| key.id.as_str()).collect();
     ids.sort_unstable();
@@ -47,7 +56,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
             reader.tell(KEY, "has two keys with the same id; sealed data could not say which one opens it")
         );
     }
-    Ok(Privacy { master_keys })
+    Ok(Privacy { master_keys, keep_callbacks: keep_callbacks?.map(|days| Duration::from_hours(days * 24)) })
 }
 
 fn parse(text: &str) -> Result<MasterKeyText, String> {

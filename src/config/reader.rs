@@ -113,6 +113,15 @@ impl Reader {
         self.present(key, read)
     }
 
+    /// A whole number within `range` that may be left out.
+    pub(super) fn optional_whole<T: TryFrom<u64>>(
+        &mut self,
+        key: &'static str,
+        range: &RangeInclusive<u64>,
+    ) -> Result<Option<T>, Told> {
+        self.read(key, |raw| whole(raw, range))
+    }
+
     /// A list of whole numbers within `range`; one alone is a list of one.
     pub(super) fn whole_list<T: TryFrom<u64>>(
         &mut self,

@@ -8,13 +8,23 @@ use serde::{Deserialize, Serialize};
 use super::id::CustomerHashId;
 
 /// The name of one effect: `<customerHashId>-<case version>-<position>`. It is also the `webhook-id` of a notification,
-/// where a full stop would be ambiguous in what is signed.
+/// where a full stop would be ambiguous in what is signed. A delivery to another than the first endpoint that wants an event
+/// has the endpoint's name after a colon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EffectKey(String);
 
 /// Longest effect key, in characters: an id, two numbers and two hyphens.
 const KEY_CHARS_MAX: usize = 36 + 1 + 20 + 1 + 10;
+/// Longest name of a destination, in characters.
+pub const DESTINATION_CHARS_MAX: usize = 32;
+
+/// Whether a text can name a destination.
+#[must_use]
+pub fn is_destination(text: &str) -> bool {
+    (1..=DESTINATION_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
 
 impl EffectKey {
     /// The key of the effect at `position` of the decision that made `version` of a case.
@@ -26,10 +36,19 @@ impl EffectKey {
     /// Reads a key from outside; `None` when it cannot be one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let well_formed = text.len() <= KEY_CHARS_MAX
-            && text.split('-').count() == 7
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let (name, destination) =
+            text.split_once(':').map_or((text, None), |(name, destination)| (name, Some(destination)));
+        let well_formed = name.len() <= KEY_CHARS_MAX
+            && name.split('-').count() == 7
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && destination.is_none_or(is_destination);
         well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The key of the same for one destination.
+    #[must_use]
+    pub fn at(&self, destination: &str) -> Self {
+        Self(format!("{}:{destination}", self.0))
     }
 
     /// The key as text.
@@ -90,11 +109,20 @@ pub enum Event {
     /// About the service itself: callbacks come again.
     #[serde(rename = "service.callbacks_heard")]
     CallbacksHeard,
+    /// About the service itself: an endpoint has failed for so long that it is left alone.
+    #[serde(rename = "service.endpoint_disabled")]
+    EndpointDisabled,
+    /// About the service itself: an endpoint takes events again.
+    #[serde(rename = "service.endpoint_enabled")]
+    EndpointEnabled,
+    /// Nothing happened: somebody tries an endpoint.
+    #[serde(rename = "service.test")]
+    Test,
 }
 
 impl Event {
     /// Every event, in the order of the design.
-    pub const ALL: [Event; 14] = [
+    pub const ALL: [Event; 17] = [
         Event::Rejected,
         Event::CorrectionRequested,
         Event::CorrectionReceived,
@@ -109,7 +137,16 @@ impl Event {
         Event::NeedsOfficer,
         Event::CallbacksSilent,
         Event::CallbacksHeard,
+        Event::EndpointDisabled,
+        Event::EndpointEnabled,
+        Event::Test,
     ];
+
+    /// Reads [`Event::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == text)
+    }
 
     /// The `type` of the event on the wire.
     #[must_use]
@@ -129,6 +166,9 @@ impl Event {
             Self::NeedsOfficer => "customer.needs_officer",
             Self::CallbacksSilent => "service.callbacks_silent",
             Self::CallbacksHeard => "service.callbacks_heard",
+            Self::EndpointDisabled => "service.endpoint_disabled",
+            Self::EndpointEnabled => "service.endpoint_enabled",
+            Self::Test => "service.test",
         }
     }
 }

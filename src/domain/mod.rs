@@ -6,10 +6,12 @@
 //! - `fields`, `documents`, `application`, `correction`: what Unified Add Customer takes, and how a correction is merged
 //! - `onboarding`, `company`: who is to become a customer
 //! - `act`, `rfi`: writes at Nium other than a submission, and what it asks of a customer
+//! - `audit`: who did what, chained so that any later change shows
 //! - `search`: what customers can be found by although it is sealed
 
 pub mod act;
 pub mod application;
+pub mod audit;
 pub mod case;
 pub mod company;
 pub mod correction;
@@ -18,6 +20,7 @@ pub mod documents;
 pub mod effect;
 pub mod fields;
 pub mod id;
+pub mod link;
 pub mod nudge;
 pub mod onboarding;
 pub mod remark;
@@ -25,3 +28,4 @@ pub mod rfi;
 pub mod search;
 pub mod snapshot;
 pub mod status;
+pub mod texts;

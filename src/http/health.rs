@@ -88,20 +88,27 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
 
 async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
     match state.store.gauges().await {
-        Ok(gauges) => state.metrics.rows.set(
-            &gauges.states,
-            &gauges.effects,
-            gauges.due,
-            gauges.unfolded,
-            gauges.last_callback,
-            state.clock.now(),
-        ),
+        Ok(gauges) => {
+            state.metrics.rows.set(
+                &gauges.states,
+                &gauges.effects,
+                gauges.due,
+                gauges.unfolded,
+                gauges.last_callback,
+                state.clock.now(),
+            );
+            state.metrics.rows.set_unlinked(gauges.unlinked);
+        }
         // The rest is still worth scraping, above all while the store is away.
         Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
     }
     if let Ok(silence) = state.store.silence().await {
         let silent = silence.alarm_since.is_some();
         state.metrics.rows.set_silence(silence.missing_day, silence.waiting, silent);
+    }
+    if let Ok(endpoints) = state.store.endpoints().await {
+        let disabled = endpoints.iter().map(|row| (row.name.as_str(), row.disabled_at.is_some()));
+        state.metrics.rows.set_endpoints(disabled);
     }
     state.metrics.rows.set_spool(state.spool.waiting(), state.spool.bytes());
     match state.metrics.encode() {

@@ -1,12 +1,14 @@
 //! FLOOR 3: what the outside sees, on axum. Every route is on this screen or in the table of [`api::router`].
 //!
-//! - the public listener takes Nium's callbacks and nothing else, with as little in the way as possible
+//! - the public listener takes Nium's callbacks, with as little in the way as possible, and has the page on which customers
+//!   correct what was rejected
 //! - the admin listener answers operators and the app backend
 
 pub mod access;
 pub mod api;
 mod body;
 pub mod callback;
+pub mod correct;
 pub mod error;
 pub mod health;
 mod openapi;
@@ -28,6 +30,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use self::api::ApiState;
 use self::callback::CallbackState;
+use self::correct::CorrectState;
 use self::error::Problem;
 use self::health::HealthState;
 
@@ -38,8 +41,13 @@ const ADMIN_LIMIT: Duration = Duration::from_mins(1);
 const HEADERS_KEPT: [HeaderName; 2] = [header::ALLOW, header::RETRY_AFTER];
 
 /// What the public listener serves. No layer stands before the callback but the catcher of panics.
-pub fn public_router(callbacks: CallbackState, health: &Arc<HealthState>) -> Router {
+pub fn public_router(
+    callbacks: CallbackState,
+    correct: Option<Arc<CorrectState>>,
+    health: &Arc<HealthState>,
+) -> Router {
     callback::router(callbacks)
+        .merge(correct.map(correct::router).unwrap_or_default())
         .merge(health::router(health))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

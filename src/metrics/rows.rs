@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::domain::case::CaseState;
 
 /// The lanes in which effects wait.
-const LANES: [&str; 3] = ["nium", "officer", "webhook"];
+const LANES: [&str; 4] = ["nium", "officer", "webhook", "email"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByState {
@@ -21,6 +21,11 @@ struct ByState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByLane {
     lane: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByEndpoint {
+    endpoint: String,
 }
 
 type Whole = Gauge<i64, AtomicI64>;
@@ -40,6 +45,8 @@ pub struct RowMetrics {
     missing_day: Whole,
     expected: Whole,
     silent: Whole,
+    disabled: Family<ByEndpoint, Whole>,
+    unlinked: Whole,
 }
 
 /// A word, how many rows it has, and since when the oldest waits.
@@ -85,6 +92,20 @@ impl RowMetrics {
         self.silent.set(i64::from(silent));
     }
 
+    /// Sets which endpoints are left alone; those that are not named are not there any more.
+    pub fn set_endpoints<'a>(&self, endpoints: impl Iterator<Item = (&'a str, bool)>) {
+        self.disabled.clear();
+        for (name, disabled) in endpoints {
+            let label = ByEndpoint { endpoint: name.to_owned() };
+            self.disabled.get_or_create(&label).set(i64::from(disabled));
+        }
+    }
+
+    /// Sets how many rows of the audit record wait for the chain.
+    pub fn set_unlinked(&self, unlinked: i64) {
+        self.unlinked.set(unlinked);
+    }
+
     /// Makes the metrics visible to a scrape, every series at zero.
     pub fn register(&self, registry: &mut Registry) {
         self.set(&[], &[], 0, 0, None, Timestamp::UNIX_EPOCH);
@@ -128,6 +149,16 @@ impl RowMetrics {
             "callbacks_silent",
             "1 while callbacks do not come although customers change",
             self.silent.clone(),
+        );
+        registry.register(
+            "endpoint_disabled",
+            "1 while an endpoint of the app backend has failed for so long that its events wait",
+            self.disabled.clone(),
+        );
+        registry.register(
+            "audit_unlinked",
+            "Rows of the audit record that wait for their place in the chain",
+            self.unlinked.clone(),
         );
         registry.register_with_unit(
             "last_callback_age",

@@ -45,6 +45,8 @@ pub const PAGE_OUTCOMES: [&str; 3] = ["read", "trouble", "unreadable"];
 pub const SUBMIT_OUTCOMES: [&str; 5] = ["taken", "refused", "not_taken", "unclear", "no_such_customer"];
 /// What an attempt to notify comes to.
 pub const TELL_OUTCOMES: [&str; 3] = ["delivered", "later", "given_up"];
+/// Outcomes of an attempt to write to a customer.
+const MAIL_OUTCOMES: [&str; 4] = ["delivered", "later", "given_up", "overtaken"];
 /// The endpoints of Nium that are called.
 pub const ENDPOINTS: [&str; 7] = ["details", "add_customer", "list_v3", "list_v2", "block", "tags", "update"];
 /// What a call to Nium comes to.
@@ -70,6 +72,7 @@ pub struct WorkMetrics {
     submissions: Family<ByOutcome, Counter>,
     decisions: Family<ByState, Counter>,
     tells: Family<ByEvent, Counter>,
+    mails: Family<ByOutcome, Counter>,
     calls: Family<ByCall, Counter>,
     pauses: Family<ByOutcome, Counter>,
     /// Work whose lease was gone when it finished: nothing was written.
@@ -113,6 +116,11 @@ impl WorkMetrics {
         self.tells.get_or_create(&ByEvent { event, outcome }).inc();
     }
 
+    /// Counts an attempt to write to a customer.
+    pub fn mail(&self, outcome: &'static str) {
+        self.mails.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
     /// Counts a call to Nium and how long it took.
     pub fn call(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
         self.calls.get_or_create(&ByCall { endpoint, outcome }).inc();
@@ -139,6 +147,7 @@ impl WorkMetrics {
             "Attempts to notify the app backend, by event and outcome",
             self.tells.clone(),
         );
+        registry.register("mails", "Attempts to write to customers, by outcome", self.mails.clone());
         registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
         registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
         registry.register(
@@ -197,6 +206,9 @@ impl WorkMetrics {
             for outcome in TELL_OUTCOMES {
                 let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
             }
+        }
+        for outcome in MAIL_OUTCOMES {
+            let _ = self.mails.get_or_create(&ByOutcome { outcome });
         }
         for endpoint in ENDPOINTS {
             for outcome in CALL_OUTCOMES {

@@ -37,7 +37,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use self::error::{LookError, NiumError, Refusal, SubmitAnswer, Trouble, TroubleKind};
-use self::pace::{Class, Pace, Permit};
+use self::pace::{Class, Pace, Permit, SharedTurns};
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Snapshot;
 
@@ -118,6 +118,8 @@ pub struct Options {
     pub burst: u32,
     /// Calls running at any moment.
     pub concurrency: u32,
+    /// Turns that are shared with others.
+    pub shared: SharedTurns,
     /// Hears of every call.
     pub observer: Observer,
 }
@@ -177,7 +179,8 @@ impl Nium {
             // Plain http goes to loopback only: no proxy in between, and no certificates to look for.
             if base.scheme() == "http" { client.no_proxy().tls_certs_only([]) } else { client }
         };
-        let pace = Pace::new(options.requests_per_second, options.burst, options.concurrency)?;
+        let pace = Pace::new(options.requests_per_second, options.burst, options.concurrency)?
+            .shared(options.shared);
         Ok(Self {
             reader: client().pool_idle_timeout(IDLE).build()?,
             writer: client().pool_max_idle_per_host(0).build()?,

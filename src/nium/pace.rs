@@ -1,10 +1,12 @@
 //! The pace towards Nium: a rate with a burst, and how many calls run at once. No limit is published (contract
 //! section 2), so ours is modest unless an operator knows better.
 
+use std::fmt;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
@@ -18,6 +20,38 @@ const REFILL_MAX: Duration = Duration::from_hours(24 * 365);
 
 /// Live calls that go out between two calls of a sweep while live work waits: a sweep has a third of the rate then.
 const LIVE_PER_SWEEP: u32 = 2;
+
+/// How late a call may go after its turn; later ones take another. What others send meanwhile is counted with it.
+const LATE_MAX: Duration = Duration::from_millis(100);
+/// The pause before a turn is asked for again, when nobody could give one.
+const NO_TURN: Duration = Duration::from_millis(500);
+
+/// The answer to whoever asks for a turn: how long until then, or that there is none now; `None` where nobody shares.
+type Turn = Pin<Box<dyn Future<Output = Option<Result<Duration, ()>>> + Send>>;
+
+/// A budget of turns that several processes share. It is asked with the time between two calls, and with how far ahead
+/// of that a call may be after a quiet time.
+#[derive(Clone)]
+pub struct SharedTurns(Arc<dyn Fn(Duration, Duration) -> Turn + Send + Sync>);
+
+impl SharedTurns {
+    /// Turns come from `ask`.
+    pub fn new(ask: impl Fn(Duration, Duration) -> Turn + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// Nobody else spends the budget.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self::new(|_, _| Box::pin(std::future::ready(None)))
+    }
+}
+
+impl fmt::Debug for SharedTurns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedTurns")
+    }
+}
 
 /// Who asks for leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +74,9 @@ pub(super) struct Pace {
     rate: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
     places: Arc<Semaphore>,
     live: Live,
+    shared: SharedTurns,
+    /// What the shared budget is asked with.
+    turns: (Duration, Duration),
 }
 
 /// Live work that waits for leave, and what it has left for sweeps.
@@ -94,7 +131,14 @@ impl Pace {
     pub(super) fn new(per_second: f64, burst: u32, places: u32) -> Result<Self, NiumError> {
         let places = usize::try_from(places).ok().filter(|places| *places > 0).ok_or(NiumError::Pace)?;
         let rate = RateLimiter::direct(quota(per_second, burst)?);
-        Ok(Self { rate, places: Arc::new(Semaphore::new(places)), live: Live::default() })
+        let places = Arc::new(Semaphore::new(places));
+        let turns = turns(per_second, burst)?;
+        Ok(Self { rate, places, live: Live::default(), shared: SharedTurns::alone(), turns })
+    }
+
+    /// The same, within a budget that others spend too.
+    pub(super) fn shared(self, shared: SharedTurns) -> Self {
+        Self { shared, ..self }
     }
 
     /// Waits for leave. The rate is spent last, so that nobody spends it and then waits for a place.
@@ -118,8 +162,37 @@ impl Pace {
         // The semaphore is never closed; were it, the rate alone would still hold.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         self.rate.until_ready().await;
+        self.turn().await;
         Permit { _place: place }
     }
+
+    /// Waits for a turn of the budget that others spend too.
+    async fn turn(&self) {
+        let (interval, ahead) = self.turns;
+        while let Some(turn) = (self.shared.0)(interval, ahead).await {
+            let Ok(wait) = turn else {
+                tokio::time::sleep(NO_TURN).await;
+                continue;
+            };
+            let at = Instant::now() + wait;
+            tokio::time::sleep_until(at.into()).await;
+            // A process that was stopped meanwhile has missed its turn: others have theirs now.
+            if at.elapsed() <= LATE_MAX {
+                return;
+            }
+        }
+    }
+}
+
+/// What the shared budget is asked with. A call may be late by [`LATE_MAX`], so a second at Nium may have the turns of a
+/// second and that much: the budget is smaller by as much, first of all its burst.
+fn turns(per_second: f64, burst: u32) -> Result<(Duration, Duration), NiumError> {
+    let late = LATE_MAX.as_secs_f64();
+    let at_once = (f64::from(burst) - per_second * late).max(1.0);
+    let per_second = ((per_second + f64::from(burst) - at_once) / (1.0 + late)).min(per_second);
+    let interval = Duration::try_from_secs_f64(1.0 / per_second).map_err(|_| NiumError::Pace)?;
+    let ahead = Duration::try_from_secs_f64((at_once - 1.0) / per_second).map_err(|_| NiumError::Pace)?;
+    Ok((interval, ahead))
 }
 
 fn quota(per_second: f64, burst: u32) -> Result<Quota, NiumError> {
@@ -133,8 +206,8 @@ fn quota(per_second: f64, burst: u32) -> Result<Quota, NiumError> {
     Ok(Quota::with_period(period).ok_or(NiumError::Pace)?.allow_burst(burst))
 }
 
-impl std::fmt::Debug for Pace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pace").field("places", &self.places.available_permits()).finish_non_exhaustive()
     }
 }

@@ -46,6 +46,7 @@ fn options(base_url: &str) -> Options {
         requests_per_second: 1000.0,
         burst: 1000,
         concurrency: 1,
+        shared: crate::nium::pace::SharedTurns::alone(),
         observer: Arc::new(|_, _, _| {}),
     }
 }

@@ -30,6 +30,7 @@ impl Ops {
     pub async fn keep_application(
         &self,
         customer: CustomerHashId,
+        by: &str,
         body: &[u8],
         value: &Value,
         once: Option<&Once>,
@@ -44,7 +45,7 @@ impl Ops {
         let remember = once.map(|once| once.remember(&key, body, 200, &answer)).transpose()?;
         let place = application_place(customer);
         let sealed = key.seal(&place, &serde_json::to_vec(application.as_map())?)?;
-        match (self.store.keep_application(customer, sealed, remember).await?, once) {
+        match (self.store.keep_application(customer, by, sealed, remember).await?, once) {
             (Some(first), Some(once)) => once.replay(&key, body, &first),
             (Some(_) | None, _) => Ok(Answered { status: 200, body: answer, replayed: false }),
         }
@@ -66,6 +67,7 @@ impl Ops {
     pub async fn correct(
         &self,
         customer: CustomerHashId,
+        by: &str,
         body: &[u8],
         value: &Value,
         once: Option<&Once>,
@@ -79,7 +81,7 @@ impl Ops {
         for _ in 0..PREPARE_MAX {
             let prepared = self.prepare(customer, &correction).await?;
             self.check(&prepared)?;
-            let (submission, answer) = self.submission(&prepared, body, once)?;
+            let (submission, answer) = self.submission(&prepared, by, body, once)?;
             match self.store.correct(submission).await? {
                 Acceptance::Stored(_) => {
                     return Ok(Answered { status: ACCEPTED, body: answer, replayed: false });
@@ -115,7 +117,7 @@ impl Ops {
         Ok(Prepared { case: row.case, merged, key })
     }
 
-    async fn application(
+    pub(super) async fn application(
         &self,
         customer: CustomerHashId,
         key: &DataKey,
@@ -148,6 +150,7 @@ impl Ops {
     fn submission(
         &self,
         prepared: &Prepared,
+        by: &str,
         body: &[u8],
         once: Option<&Once>,
     ) -> Result<(NewSubmission, Value), OpsError> {
@@ -168,6 +171,7 @@ impl Ops {
             correction_id,
             sealed,
             fields,
+            by: by.to_owned(),
             remember,
         };
         Ok((submission, answer))

@@ -8,17 +8,25 @@
 //! - `officer`: an officer's word about a case
 //! - `approvals`: what takes a second person
 //! - `search`: finding customers, ours and Nium's
+//! - `links`: links to the hosted page, and visits there
+//! - `page`: what a visitor of the hosted page sees, and what they hand in
 //! - `jobs`: work that is stuck, and sweeps
+//! - `events`: what the app backend is told: feed, deliveries, endpoints
+//! - `audit`: who did what, and one customer's bundle
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
 pub mod acts;
 pub mod approvals;
+pub mod audit;
 pub mod correction;
 pub mod customer;
+pub mod events;
 pub mod jobs;
+pub mod links;
 pub mod officer;
 pub mod onboard;
 pub mod once;
+pub mod page;
 pub mod rfi;
 pub mod search;
 
@@ -53,6 +61,8 @@ pub struct Ops {
     pub region: Option<Region>,
     /// Where callers reach our API; no slash at the end.
     pub api_url: String,
+    /// Where customers reach the hosted page; no slash at the end. `None` while the public listener has no address.
+    pub page_url: Option<String>,
     /// Submissions a customer may use.
     pub submissions_max: u32,
     /// Our id at Nium, part of every path.
@@ -63,6 +73,8 @@ pub struct Ops {
     pub second_person: approvals::SecondPerson,
     /// Gives ids that nobody has used.
     pub fresh_id: fn() -> Uuid,
+    /// The endpoints of the app backend.
+    pub endpoints: events::Endpoints,
 }
 
 /// Why something that was asked for is not done.
@@ -107,6 +119,15 @@ pub enum OpsError {
     /// There are so many jobs now, not as many as were confirmed.
     #[error("there are {0} jobs now")]
     CountChanged(usize),
+    /// There is no endpoint of this name.
+    #[error("there is no such endpoint")]
+    NoSuchEndpoint,
+    /// There is nothing for which the customer could be let in.
+    #[error("nothing is open that a link could be for")]
+    NothingOpen,
+    /// The public listener has no address, so that there is no page to link to.
+    #[error("the public listener has no address")]
+    NoPage,
     /// Nium asks this customer for nothing, as far as we know.
     #[error("nothing is asked of the customer")]
     NoRfi,

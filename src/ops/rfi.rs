@@ -64,7 +64,11 @@ impl Ops {
         self.act(customer, &Act::Rfi { answers, company }, None, asking).await
     }
 
-    async fn open_rfi(&self, customer: CustomerHashId, kept: &KeptRfi) -> Result<Vec<RfiItem>, OpsError> {
+    pub(super) async fn open_rfi(
+        &self,
+        customer: CustomerHashId,
+        kept: &KeptRfi,
+    ) -> Result<Vec<RfiItem>, OpsError> {
         let Some(key) = self.existing_data_key(customer).await? else {
             return Ok(Vec::new());
         };

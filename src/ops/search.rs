@@ -210,8 +210,8 @@ fn kind(text: &str) -> Option<CustomerKind> {
     }
 }
 
-/// A moment, or how long ago one was.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+/// A moment as somebody writes it: a time, or how long ago (`24h`, `3d`). The error is the end of a sentence.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

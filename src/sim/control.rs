@@ -38,6 +38,7 @@ POST   /__sim/faults                         {\"endpoint\": add_customer|onboard
 DELETE /__sim/faults                         none of them any more
 POST   /__sim/release/{name}                 let go of an answer that `wait` holds
 POST   /__sim/clock                          {\"advanceMs\"}: move Nium's clock
+GET    /__sim/mail                           a page with what was written to customers; mail.json for programs
 PUT    /__sim/settings                       {\"callbackUrl\"?, \"webhookUrl\"?, \"callbackHeader\"?: [name, value]}
 
 For example: curl -XPOST http://127.0.0.1:7070/__sim/customers -d '{}'
@@ -96,6 +97,7 @@ pub(super) async fn answer(world: &Arc<World>, asked: &Asked, rest: &str) -> Rep
     let answered = match (asked.method.as_str(), parts.as_slice()) {
         ("GET", []) => Ok(Reply::Text(200, "text/plain; charset=utf-8", HELP.to_owned())),
         ("GET", ["journal"]) => Ok(Reply::Json(200, json!(world.state().journal))),
+        ("GET", ["mail" | "mail.json"] | ["mail", _]) => Ok(super::mailbox::answer(world, rest)),
         ("GET", ["customers"]) => {
             let all: Vec<Value> =
                 world.state().customers.values().map(super::state::Customer::described).collect();

@@ -10,6 +10,7 @@
 //! - `rfi`: requests for information
 //! - `list`: the Customer List, V2 and V3
 //! - `callbacks`: calling the client back
+//! - `mailbox`: a mail server whose messages are shown on a page
 //! - `faults`: named misbehaviour
 //! - `control`: everything under `/__sim/`, which is not Nium's
 
@@ -20,6 +21,7 @@ mod corporate;
 mod details;
 mod faults;
 mod list;
+mod mailbox;
 mod rfi;
 mod routes;
 mod state;

@@ -178,6 +178,8 @@ impl Customer {
 /// Everything that changes.
 #[derive(Default)]
 pub(super) struct State {
+    /// What the service has written to customers.
+    pub(super) mails: super::mailbox::Mails,
     pub(super) customers: BTreeMap<String, Customer>,
     pub(super) journal: Journal,
     pub(super) faults: Vec<Fault>,

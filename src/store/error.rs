@@ -9,6 +9,9 @@ pub enum StoreError {
     /// The database cannot be reached, written or waited for; nothing is known to have been stored.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Another transaction was in the way again and again; nothing was stored.
+    #[error("another transaction was in the way: {0}")]
+    InTheWay(String),
     /// A row cannot be believed; a person has to look.
     #[error("the stored {table} of {row} cannot be read: {why}")]
     Corrupt {
@@ -29,6 +32,17 @@ pub enum StoreError {
         /// The newest this release knows.
         known: u32,
     },
+    /// A copy into the database was not finished.
+    #[error(
+        "a `reinstate store copy` into this database was not finished: run it again with the same source"
+    )]
+    HalfACopy,
+    /// The database says that something is stored before it is on disk.
+    #[error(
+        "the database acknowledges commits before they are on disk (synchronous_commit = off), and a callback that was answered \
+         200 could be lost: ALTER ROLE … SET synchronous_commit = on"
+    )]
+    NotDurable,
     /// Another process serves from this database.
     #[error("{0} is in use by another `reinstate serve`; one process owns an SQLite database")]
     InUse(String),

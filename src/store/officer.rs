@@ -1,11 +1,13 @@
 //! What officers write, take in hand, and ask each other to approve.
 
+use super::Store;
 use super::error::StoreError;
 use super::rows::officer::{
     ApprovalAsked, ApprovalPlace, ApprovalRow, Decided, NewApproval, NewNote, NewVerdict, NewWord, TakenOver,
 };
 use super::rows::{Once, Recorder};
-use super::{Backend, Store};
+use super::sql::officer;
+use super::tx::Tx;
 use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 
@@ -16,9 +18,9 @@ impl Store {
         word: NewWord,
         recorder: Option<Recorder>,
     ) -> Result<Once<Option<EffectKey>>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        let key = store.word(word, recorder, self.clock.now()).await?;
-        self.wake.wake();
+        let now = self.clock.now();
+        let key = self.write(move |tx| officer::word(tx, &word, recorder.as_ref(), now)).await?;
+        self.ring();
         Ok(key)
     }
 
@@ -30,14 +32,15 @@ impl Store {
         note: Option<NewNote>,
         recorder: Option<Recorder>,
     ) -> Result<Once<TakenOver>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.take_over(customer, by.to_owned(), note, recorder, self.clock.now()).await
+        let (by, now) = (by.to_owned(), self.clock.now());
+        let work =
+            move |tx: &Tx<'_>| officer::take_over(tx, customer, &by, note.as_ref(), recorder.as_ref(), now);
+        self.write(work).await
     }
 
     /// Sealed notes about a customer, by their ids.
     pub async fn notes(&self, customer: CustomerHashId) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.notes(customer).await
+        self.read(move |tx| officer::notes(tx, customer)).await
     }
 
     /// Law: one approval of a kind is open for a customer, for the version of the case that was seen.
@@ -46,8 +49,8 @@ impl Store {
         approval: NewApproval,
         recorder: Option<Recorder>,
     ) -> Result<Once<ApprovalAsked>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.ask_approval(approval, recorder, self.clock.now()).await
+        let now = self.clock.now();
+        self.write(move |tx| officer::ask(tx, &approval, recorder.as_ref(), now)).await
     }
 
     /// Law: an approval is decided once, by another person than asked, in time, and for the very version of the case that
@@ -57,16 +60,16 @@ impl Store {
         verdict: NewVerdict,
         recorder: Option<Recorder>,
     ) -> Result<Once<Decided>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        let decided = store.decide_approval(verdict, recorder, self.clock.now()).await?;
-        self.wake.wake();
+        let now = self.clock.now();
+        let decided = self.write(move |tx| officer::decide(tx, &verdict, recorder.as_ref(), now)).await?;
+        self.ring();
         Ok(decided)
     }
 
     /// One approval.
     pub async fn approval(&self, id: &str) -> Result<Option<ApprovalRow>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.approval(id.to_owned()).await
+        let id = id.to_owned();
+        self.read(move |tx| officer::approval(tx, &id)).await
     }
 
     /// Approvals after a place, the open ones first.
@@ -75,13 +78,12 @@ impl Store {
         after: Option<ApprovalPlace>,
         most: usize,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.approvals(after, most).await
+        self.read(move |tx| officer::approvals(tx, after, most)).await
     }
 
     /// Law: an approval that nobody decided in time expires, with a line in the timeline; at most `most` at a time.
     pub async fn expire_approvals(&self, most: usize) -> Result<usize, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.expire_approvals(most, self.clock.now()).await
+        let now = self.clock.now();
+        self.write(move |tx| officer::expire(tx, most, now)).await
     }
 }

@@ -1,5 +1,8 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
+pub mod audit;
+pub mod events;
+pub mod links;
 pub mod officer;
 pub mod search;
 pub mod watch;
@@ -12,10 +15,11 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::events::{NewMail, NewTell};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
-use crate::domain::effect::{EffectKey, EffectStatus, Event};
+use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Facts;
 
@@ -120,6 +124,8 @@ pub struct Commit {
     pub history: Vec<HistoryLine>,
     /// Who is to be told what.
     pub tells: Vec<NewTell>,
+    /// What is written to the customer.
+    pub mails: Vec<NewMail>,
     /// What becomes of the effect under way.
     pub effect: Option<EffectChange>,
     /// This answers the nudges that were counted at the claim.
@@ -144,17 +150,6 @@ pub struct HistoryLine {
     pub what: &'static str,
     /// The particulars; nothing personal.
     pub detail: Value,
-}
-
-/// A webhook to the app backend, with the bytes it will always have.
-#[derive(Clone, Debug)]
-pub struct NewTell {
-    /// Its key, which is also its `webhook-id`.
-    pub key: EffectKey,
-    /// What it tells.
-    pub event: Event,
-    /// The body.
-    pub body: Vec<u8>,
 }
 
 /// What becomes of an effect.
@@ -182,38 +177,6 @@ pub enum Finished {
     Done,
     /// Somebody else has the customer now: nothing was written.
     LeaseLost,
-}
-
-/// A claim on one notification.
-#[derive(Clone, Debug)]
-pub struct TellLease {
-    /// The row.
-    pub seq: i64,
-    /// The fencing token.
-    pub epoch: i64,
-    /// Its key, which is also its `webhook-id`.
-    pub key: EffectKey,
-    /// About whom.
-    pub customer: CustomerHashId,
-    /// What it tells.
-    pub event: String,
-    /// The body, the same bytes every time.
-    pub body: Vec<u8>,
-    /// Attempts made before this one.
-    pub attempts: u32,
-    /// Those among them that a retry has forgiven.
-    pub forgiven: u32,
-}
-
-/// What became of one attempt to notify.
-#[derive(Clone, Debug)]
-pub enum TellOutcome {
-    /// The receiver answered 2xx.
-    Delivered,
-    /// Try again then; the text says what went wrong.
-    Later(Timestamp, String),
-    /// Given up; the text says what went wrong.
-    GivenUp(String),
 }
 
 /// The answer to a correction.
@@ -350,6 +313,8 @@ pub struct NewSubmission {
     pub sealed: Vec<u8>,
     /// For the timeline: names of the fields that differ.
     pub fields: Vec<String>,
+    /// Whose wish it was.
+    pub by: String,
     /// The first answer, if the caller sent an `Idempotency-Key`.
     pub remember: Option<Remember>,
 }
@@ -458,6 +423,8 @@ pub struct Gauges {
     pub unfolded: i64,
     /// When the last callback came.
     pub last_callback: Option<Timestamp>,
+    /// Rows of the audit record that wait for their place in the chain.
+    pub unlinked: i64,
 }
 
 /// How many customers a claim may take.

@@ -1,8 +1,9 @@
 //! Finding customers: by what lies open, and by marks of what is sealed.
 
+use super::Store;
 use super::error::StoreError;
 use super::rows::search::{CaseFilter, FoundCases, NewMarks, Unmarked};
-use super::{Backend, Store};
+use super::sql::search;
 use crate::domain::id::CustomerHashId;
 
 impl Store {
@@ -13,8 +14,7 @@ impl Store {
         after: Option<CustomerHashId>,
         most: usize,
     ) -> Result<FoundCases, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.find(filter, after, most).await
+        self.read(move |tx| search::find(tx, &filter, after, most)).await
     }
 
     /// The states of those among these customers whom we know.
@@ -22,8 +22,7 @@ impl Store {
         &self,
         customers: Vec<CustomerHashId>,
     ) -> Result<Vec<(CustomerHashId, String)>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.states(customers).await
+        self.read(move |tx| search::states(tx, &customers)).await
     }
 
     /// Snapshots whose marks are not written, in the order of their ids, after `after`.
@@ -32,13 +31,11 @@ impl Store {
         after: Option<CustomerHashId>,
         most: usize,
     ) -> Result<Vec<Unmarked>, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.unmarked(after, most).await
+        self.read(move |tx| search::unmarked(tx, after, most)).await
     }
 
     /// Law: marks are written for the very snapshot that they were made of, or not at all. Gives how many were.
     pub async fn put_marks(&self, marks: Vec<NewMarks>) -> Result<usize, StoreError> {
-        let Backend::Sqlite(store) = &self.backend;
-        store.put_marks(marks).await
+        self.write(move |tx| search::put_marks(tx, &marks)).await
     }
 }

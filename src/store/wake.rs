@@ -26,6 +26,12 @@ impl Wake {
         }
     }
 
+    /// Whether it never rings.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// Waits for a ring.
     pub fn rung(&self) -> Notified<'_> {
         self.bell.notified()

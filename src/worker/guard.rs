@@ -16,10 +16,7 @@ impl Resolve for PublicOnly {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             // One private address among public ones is how a rebinding attack looks: nothing of it is used.
             if found.is_empty() || found.iter().any(|address| !is_public(address.ip())) {
-                return Err(
-                    "the name resolves to an address that is not public; see notify.webhook.allow_private"
-                        .into(),
-                );
+                return Err("the name resolves to an address that is not public; see allow_private".into());
             }
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)

@@ -21,10 +21,11 @@ use crate::flow::retry::backoff;
 use crate::flow::timers;
 use crate::nium::error::{LookError, Trouble};
 use crate::nium::pace::Class;
+use crate::store::rows::events::NewTell;
 use crate::store::rows::search::Mark;
 use crate::store::rows::{
     Claimed, Commit, EffectChange, Finished, HistoryLine, KeptRedirect, KeptSnapshot, Lease, LookTrouble,
-    NewTell, OpenEffect, OpenKind, RfiChange,
+    OpenEffect, OpenKind, RfiChange,
 };
 use crate::vault::{DataKey, Place};
 
@@ -86,7 +87,8 @@ impl Worker {
         let due_at = Some(self.again_at(failures));
         let commit = Commit { trouble: LookTrouble { failures, ..trouble }, due_at, ..Commit::default() };
         if let Err(error) = self.store.commit(&lease, commit).await {
-            // The lease ends by itself, and the customer becomes due then.
+            // The customer is given back once the database answers; at the latest the lease ends by itself.
+            self.hands.doubt();
             tracing::error!(%customer, %error, "giving a customer back failed");
         }
     }
@@ -403,6 +405,7 @@ impl Worker {
             rfi: beside.rfi,
             history: if changed { vec![decided(&attendance.case, decision)] } else { Vec::new() },
             tells: self.compose(decision, now)?,
+            mails: self.mails(&decision.case, &decision.tells).await?,
             effect,
             looked: beside.looked,
             unasked: beside.unasked,
@@ -446,13 +449,11 @@ impl Worker {
     }
 
     fn compose(&self, decision: &Decision, now: Timestamp) -> Result<Vec<NewTell>, WorkError> {
-        if self.notifier.is_none() {
-            return Ok(Vec::new());
-        }
         let numbered = (0_u32..).zip(&decision.tells);
         numbered
             .map(|(position, tell)| {
-                Ok(notify::compose(&decision.case, tell, position, &self.options.api_url, now)?)
+                let event = notify::compose(&decision.case, tell, position, &self.options.api_url, now)?;
+                Ok(self.addressed(event))
             })
             .collect()
     }

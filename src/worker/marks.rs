@@ -24,7 +24,8 @@ const EVERY: Duration = Duration::from_mins(1);
 pub async fn mark(worker: Arc<Worker>, soft: CancellationToken) {
     let mut after = None;
     loop {
-        let wait = match step(&worker, after).await {
+        let stepped = if worker.is_on_duty().await { step(&worker, after).await } else { Ok(None) };
+        let wait = match stepped {
             Ok(Some(last)) => {
                 after = Some(last);
                 REST

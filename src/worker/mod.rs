@@ -6,7 +6,9 @@
 //! - `acts`: blocks, tags, updates: look, rules, write, look
 //! - `onboard`: an application to become a customer
 //! - `rfi`: what Nium asks of a customer
-//! - `notify`: one claimed notification to the app backend
+//! - `notify`: one claimed notification to an endpoint of the app backend
+//! - `endpoints`: those that fail for long, and those that were removed
+//! - `mail`: one claimed message to a customer
 //! - `lane`: whether calls to Nium go out at present
 //! - `guard`: which addresses a notification may go to
 //! - `sweep`: walks over Nium's list, for what callbacks did not say
@@ -14,13 +16,19 @@
 //! - `drain`: what the spool holds goes into the store
 //! - `marks`: customers from before they could be searched for are marked
 //! - `house`: what is kept only for a while goes
+//! - `audit`: the record of who did what gets its chain, and checkpoints
 
 mod acts;
+pub mod audit;
 pub mod drain;
+mod duty;
+pub mod endpoints;
 mod guard;
+mod hands;
 pub mod house;
 mod inbox;
 mod lane;
+pub mod mail;
 pub mod marks;
 pub mod notify;
 mod onboard;
@@ -38,7 +46,10 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use self::duty::Duty;
+use self::hands::Hands;
 use self::lane::Lane;
+use self::mail::Mailer;
 use self::notify::Notifier;
 use crate::clock::Clock;
 use crate::domain::decision::Policy;
@@ -67,12 +78,18 @@ pub struct Options {
     pub customers_at_once: usize,
     /// Where the app backend reaches our API, for the link in an event; no slash at the end.
     pub api_url: String,
+    /// How long an endpoint may fail before it is left alone.
+    pub disable_after: Duration,
     /// About asking Nium by ourselves.
     pub sweep: SweepOptions,
+    /// About the audit record.
+    pub audit: audit::Options,
     /// An offer or a re-application after a final rejection takes a second person's approval.
     pub override_needs_approval: bool,
     /// Customers whose compliance is COMPLETED may have two of their addresses changed.
     pub addresses_when_completed: bool,
+    /// How long callbacks are kept as evidence; `None` keeps them for ever.
+    pub keep_callbacks: Option<Duration>,
     /// How long an address at a vendor can be used when Nium does not say.
     pub redirect_lives: Duration,
 }
@@ -124,12 +141,15 @@ pub struct Worker {
     spool: Arc<Spool>,
     nium: Arc<Nium>,
     vault: Arc<Vault>,
-    notifier: Option<Notifier>,
+    endpoints: Arc<[Notifier]>,
+    mailer: Option<Mailer>,
     clock: Clock,
     chance: Chance,
     wake: Wake,
     metrics: WorkMetrics,
     lane: Lane,
+    duty: Duty,
+    hands: Arc<Hands>,
     claims: AtomicU64,
     /// The key of the marks that customers are found by.
     search_key: OnceCell<DataKey>,
@@ -148,8 +168,10 @@ pub struct Parts {
     pub nium: Arc<Nium>,
     /// Seals what is personal.
     pub vault: Arc<Vault>,
-    /// Tells the app backend; `None` tells nobody.
-    pub notifier: Option<Notifier>,
+    /// Tell the app backend, each by its own name; none tells nobody.
+    pub endpoints: Arc<[Notifier]>,
+    /// Writes to customers; `None` where there is no mail server.
+    pub mailer: Option<Mailer>,
     /// Where `now` comes from.
     pub clock: Clock,
     /// Where random numbers come from.
@@ -164,19 +186,23 @@ impl Worker {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { options, store, spool, nium, vault, notifier, clock, chance, wake, metrics } = parts;
+        let Parts { options, store, spool, nium, vault, endpoints, mailer, clock, chance, wake, metrics } =
+            parts;
         Self {
             options,
             store,
             spool,
             nium,
             vault,
-            notifier,
+            endpoints,
+            mailer,
             clock,
             chance,
             wake,
             metrics,
             lane: Lane::default(),
+            duty: Duty::default(),
+            hands: Arc::default(),
             claims: AtomicU64::new(0),
             search_key: OnceCell::new(),
         }

@@ -16,6 +16,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use serde::Serialize;
 use sha2::Sha256;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{Worker, guard};
@@ -24,18 +25,25 @@ use crate::domain::decision::Tell;
 use crate::domain::effect::{EffectKey, Event};
 use crate::domain::id::CustomerHashId;
 use crate::flow::retry::backoff;
+use crate::store::rows::Finished;
+use crate::store::rows::events::{NewTell, TellLease, TellOutcome};
 use crate::store::rows::watch::Silence;
-use crate::store::rows::{Finished, NewTell, TellLease, TellOutcome};
 
 /// The longest wait between two attempts at one notification.
 const TELL_BACKOFF_MAX: Duration = Duration::from_hours(1);
-/// Attempts at one notification: with the waits between them, about three days.
-const TELL_ATTEMPTS_MAX: u32 = 100;
+/// Attempts at one notification: with the waits between them, four to five days, and never less than 73 hours. An endpoint that
+/// takes nothing at all is left alone before that (`notify.disable_after_hours` is 72 at most), so that what is given up is
+/// what it did not take while it took other things.
+const TELL_ATTEMPTS_MAX: u32 = 160;
 /// How much of a receiver's answer is read, in bytes: enough to reuse the connection, and no more.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Where and how the app backend is told.
+/// One endpoint of the app backend: where and how it is told, and of what.
 pub struct Options {
+    /// Its name.
+    pub name: String,
+    /// What it wants to hear of; nothing means everything.
+    pub events: Vec<Event>,
     /// The receiver.
     pub url: String,
     /// Every secret signs; the bytes after `whsec_`, decoded.
@@ -48,7 +56,10 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("name", &self.name)
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,23 +117,51 @@ impl Notifier {
         Ok(Self { client: client.build()?, url, options })
     }
 
-    /// One attempt. The error says what went wrong without repeating anything the receiver sent.
+    /// The endpoint's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    fn wants(&self, event: Event) -> bool {
+        self.options.events.is_empty() || self.options.events.contains(&event)
+    }
+
+    /// One attempt at a notification. The error says what went wrong without repeating anything the receiver sent.
     async fn send(&self, tell: &TellLease, now: Timestamp) -> Result<(), String> {
+        let status = self.post(tell.event_id.as_str(), tell.body.clone(), now).await?;
+        if (200..300).contains(&status) { Ok(()) } else { Err(format!("the receiver answered {status}")) }
+    }
+
+    /// Tries the endpoint with an event that tells of nothing, the same way as every other goes. Gives its id, and the status
+    /// of the answer, or why there was none.
+    pub async fn knock(&self, now: Timestamp, fresh: Uuid) -> (EffectKey, Result<u16, String>) {
+        let id = service_key(now, fresh);
+        let body = match body_of(Event::Test, now, TestData { endpoint: self.name() }) {
+            Ok(body) => body,
+            Err(error) => return (id, Err(error.to_string())),
+        };
+        let answer = self.post(id.as_str(), body, now).await;
+        (id, answer)
+    }
+
+    /// Posts a message, signed. Gives the status of the answer.
+    async fn post(&self, id: &str, body: Vec<u8>, now: Timestamp) -> Result<u16, String> {
         if !self.options.allow_private
             && self.literal_address().is_some_and(|address| !guard::is_public(address))
         {
-            return Err("the address is not public; see notify.webhook.allow_private".to_owned());
+            return Err("the address is not public; see allow_private".to_owned());
         }
         let seconds = now.as_second().to_string();
-        let signature = sign(tell.key.as_str(), &seconds, &tell.body, &self.options.secrets);
+        let signature = sign(id, &seconds, &body, &self.options.secrets);
         let sent = self
             .client
             .post(self.url.clone())
             .header("content-type", "application/json")
-            .header("webhook-id", tell.key.as_str())
+            .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
-            .body(tell.body.clone())
+            .body(body)
             .send()
             .await;
         let mut answer = sent.map_err(|error| reason(&error).to_owned())?;
@@ -134,7 +173,7 @@ impl Notifier {
                 break;
             }
         }
-        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered {}", status.as_u16())) }
+        Ok(status.as_u16())
     }
 
     fn literal_address(&self) -> Option<IpAddr> {
@@ -196,7 +235,7 @@ struct Offer {
     deadline: String,
 }
 
-/// The notification of one event, as it will be sent every time. Nothing in it is personal.
+/// One event, as it will be sent every time. Nothing in it is personal.
 pub(super) fn compose(
     case: &Case,
     tell: &Tell,
@@ -217,29 +256,37 @@ pub(super) fn compose(
         reason: tell.reason,
         correction,
     };
-    let body = serde_json::to_vec(&Body { r#type: tell.event.as_str(), timestamp: now.to_string(), data })?;
-    Ok(NewTell { key: EffectKey::new(case.id, case.version, &position.to_string()), event: tell.event, body })
+    Ok(NewTell {
+        key: EffectKey::new(case.id, case.version, &position.to_string()),
+        event: tell.event,
+        version: case.version,
+        body: body_of(tell.event, now, data)?,
+        to: Vec::new(),
+    })
+}
+
+/// The id of an event about the service itself. Several things may happen to it in one millisecond.
+fn service_key(now: Timestamp, fresh: Uuid) -> EffectKey {
+    let number = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let [.., a, b, c, d] = *fresh.as_bytes();
+    EffectKey::new(CustomerHashId::NOBODY, number, &hex::encode([a, b, c, d]))
+}
+
+#[derive(Serialize)]
+struct TestData<'a> {
+    endpoint: &'a str,
+}
+
+fn body_of(event: Event, now: Timestamp, data: impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Body { r#type: event.as_str(), timestamp: now.to_string(), data })
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ServiceData {
+struct SilenceData {
     /// Changes found by asking, whose callback never came, since the last callback.
     missing: u64,
     last_callback_at: Option<String>,
-}
-
-/// The notification of something about the service itself.
-pub(super) fn compose_service(
-    event: Event,
-    seen: &Silence,
-    now: Timestamp,
-) -> Result<NewTell, serde_json::Error> {
-    let last_callback_at = seen.last_callback_at.map(|at| at.to_string());
-    let data = ServiceData { missing: seen.missing_since, last_callback_at };
-    let body = serde_json::to_vec(&Body { r#type: event.as_str(), timestamp: now.to_string(), data })?;
-    let number = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    Ok(NewTell { key: EffectKey::new(CustomerHashId::NOBODY, number, "0"), event, body })
 }
 
 fn correction_url(api_url: &str, case: &Case) -> String {
@@ -247,15 +294,50 @@ fn correction_url(api_url: &str, case: &Case) -> String {
 }
 
 impl Worker {
-    /// One attempt at one claimed notification.
+    /// The event that callbacks do not come, or come again.
+    pub(super) fn about_silence(&self, event: Event, seen: &Silence) -> Result<NewTell, serde_json::Error> {
+        let last_callback_at = seen.last_callback_at.map(|at| at.to_string());
+        self.about_service(event, SilenceData { missing: seen.missing_since, last_callback_at })
+    }
+
+    /// An event about the service itself.
+    pub(super) fn about_service(
+        &self,
+        event: Event,
+        data: impl Serialize,
+    ) -> Result<NewTell, serde_json::Error> {
+        let now = self.clock.now();
+        let tell = NewTell {
+            key: service_key(now, self.chance.uuid()),
+            event,
+            version: 0,
+            body: body_of(event, now, data)?,
+            to: Vec::new(),
+        };
+        Ok(self.addressed(tell))
+    }
+
+    /// The event, with the endpoints that want it.
+    pub(super) fn addressed(&self, mut tell: NewTell) -> NewTell {
+        let wanting = self.endpoints.iter().filter(|endpoint| endpoint.wants(tell.event));
+        tell.to = wanting.map(|endpoint| endpoint.name().to_owned()).collect();
+        tell
+    }
+
+    /// One attempt at one claimed notification to an endpoint.
     pub(super) async fn notify(&self, lease: TellLease) {
-        let Some(notifier) = &self.notifier else { return };
-        let event = Event::ALL.into_iter().find(|event| event.as_str() == lease.event);
+        // What goes to an endpoint that we do not know is not claimed.
+        let Some(notifier) = self.endpoints.iter().find(|endpoint| endpoint.name() == lease.destination)
+        else {
+            return;
+        };
+        let event = Event::parse(&lease.event);
         let label = event.map_or("unknown", Event::as_str);
         let spent = lease.attempts.saturating_sub(lease.forgiven).saturating_add(1);
         let outcome = match notifier.send(&lease, self.clock.now()).await {
             Ok(()) => TellOutcome::Delivered,
-            Err(why) if spent >= TELL_ATTEMPTS_MAX => TellOutcome::GivenUp(why),
+            // What waits for a disabled endpoint is kept.
+            Err(why) if spent >= TELL_ATTEMPTS_MAX && !lease.probe => TellOutcome::GivenUp(why),
             Err(why) => {
                 let wait = backoff(spent, TELL_BACKOFF_MAX, self.chance.roll());
                 TellOutcome::Later(self.later(wait), why)
@@ -265,27 +347,36 @@ impl Worker {
             TellOutcome::Delivered => "delivered",
             TellOutcome::Later(..) => "later",
             TellOutcome::GivenUp(_) => "given_up",
+            TellOutcome::Overtaken(_) => "overtaken",
         };
         self.metrics.tell(label, word);
-        let (customer, id, attempt) = (lease.customer, lease.key.clone(), lease.attempts.saturating_add(1));
+        let (customer, id, to) = (lease.customer, &lease.event_id, lease.destination.as_str());
+        let attempt = lease.attempts.saturating_add(1);
         match &outcome {
             TellOutcome::Delivered => {
-                tracing::info!(%customer, event = label, %id, attempt, "told the app backend");
+                tracing::info!(%customer, event = label, %id, to, attempt, "told the app backend");
             }
             TellOutcome::Later(at, why) => {
-                tracing::warn!(%customer, event = label, %id, attempt, %why, again_at = %at, "the app backend was not told yet");
+                tracing::warn!(%customer, event = label, %id, to, attempt, %why, again_at = %at, "the app backend was not told yet");
             }
-            TellOutcome::GivenUp(why) => {
-                tracing::error!(%customer, event = label, %id, attempt, %why, "telling the app backend was given up");
+            TellOutcome::GivenUp(why) | TellOutcome::Overtaken(why) => {
+                tracing::error!(%customer, event = label, %id, to, attempt, %why, "telling the app backend was given up");
             }
         }
-        match self.store.finish_tell(&lease, outcome).await {
+        self.finish_telling(&lease, outcome).await;
+    }
+
+    /// Writes down what became of an attempt.
+    pub(super) async fn finish_telling(&self, lease: &TellLease, outcome: TellOutcome) {
+        let (customer, id) = (lease.customer, &lease.event_id);
+        match self.store.finish_tell(lease, outcome).await {
             Ok(Finished::Done) => {}
             Ok(Finished::LeaseLost) => {
                 self.metrics.leases_lost.inc();
             }
-            // The lease ends by itself; the receiver then sees the same id again.
+            // It is given back once the database answers; the receiver then sees the same id again.
             Err(error) => {
+                self.hands.doubt();
                 tracing::error!(%customer, %id, %error, "the outcome of a notification could not be stored");
             }
         }

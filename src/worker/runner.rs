@@ -3,27 +3,67 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Worker;
+use super::{Worker, mail};
 use crate::store::error::StoreError;
 use crate::store::rows::Seats;
+use crate::store::rows::events::{TellLane, TellLease, TellSeats};
 
 /// How far clocks and schedulers may be off between checking a lease and sending the first byte.
 pub(super) const SKEW: Duration = Duration::from_secs(5);
 /// Waiting for Nium's pace, on top of the calls themselves, that a customer's lease leaves room for.
 const PACE_ROOM: Duration = Duration::from_mins(1);
-/// Notifications sent at once.
+/// Notifications sent at once to one destination: a slow one has its own seats, and takes nobody else's.
 const TELLS_AT_ONCE: usize = 16;
 /// A notification's lease: longer than any attempt's limit.
 const TELL_LEASE: Duration = Duration::from_mins(5);
 /// The longest the loop waits without looking, in the machine's time.
 const POLL: Duration = Duration::from_millis(500);
+
+/// How often the same trouble is told: a database that is away for an hour must not fill the log.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// Where notifications to one destination are sent from.
+struct Desk {
+    lane: TellLane,
+    destination: String,
+    free: Arc<Semaphore>,
+}
+
+impl Desk {
+    fn new((lane, destination): (TellLane, String)) -> Self {
+        Self { lane, destination, free: Arc::new(Semaphore::new(TELLS_AT_ONCE)) }
+    }
+
+    fn seats(&self) -> TellSeats {
+        let (destination, most) = (self.destination.clone(), self.free.available_permits());
+        TellSeats { lane: self.lane, destination, most }
+    }
+
+    fn is_for(&self, lease: &TellLease) -> bool {
+        self.lane == lease.lane && self.destination == lease.destination
+    }
+}
+
+/// When something was complained about last.
+#[derive(Default)]
+struct Complaint(Option<Instant>);
+
+impl Complaint {
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
+    }
+}
 
 /// Runs the work until `soft` is cancelled, then finishes what it holds. When `hard` is cancelled too, what is left is
 /// dropped; its leases end by themselves.
@@ -32,18 +72,25 @@ pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: Cancellatio
     let customers = Arc::new(Semaphore::new(worker.options.customers_at_once));
     // Live work always finds a seat.
     let swept = Arc::new(Semaphore::new((worker.options.customers_at_once / 2).max(1)));
-    let tells = Arc::new(Semaphore::new(TELLS_AT_ONCE));
-    take_over(&worker, &soft).await;
+    let tells: Vec<Desk> = worker.destinations().into_iter().map(Desk::new).collect();
+    let mut complaint = Complaint::default();
+    take_over(&worker, &soft, &mut complaint).await;
     while !soft.is_cancelled() {
         let rung = worker.wake.rung();
         tokio::pin!(rung);
         rung.as_mut().enable();
-        let claimed = claim_and_start(&worker, (&customers, &swept), &tells, &tasks).await;
+        let claimed = match worker.let_go().await {
+            Ok(()) => claim_and_start(&worker, (&customers, &swept), &tells, &tasks).await,
+            Err(error) => Err(error),
+        };
         let wait = match claimed {
             Ok(0) => wait_for_more(&worker).await,
             Ok(_) => continue,
             Err(error) => {
-                tracing::error!(%error, "claiming work failed; it is tried again");
+                worker.hands.doubt();
+                if complaint.is_due() {
+                    tracing::error!(%error, "claiming work failed; it is tried again and again");
+                }
                 None
             }
         };
@@ -69,7 +116,7 @@ pub async fn run(worker: Arc<Worker>, soft: CancellationToken, hard: Cancellatio
 
 /// Whatever a dead process held is due now; what it was sending is then found out by looking. A disk that is full at the
 /// start must not keep callbacks out, so this is tried until it is done, and nothing is claimed before.
-async fn take_over(worker: &Worker, soft: &CancellationToken) {
+async fn take_over(worker: &Worker, soft: &CancellationToken, complaint: &mut Complaint) {
     while !soft.is_cancelled() {
         match worker.store.release_the_dead().await {
             Ok(0) => return,
@@ -77,7 +124,10 @@ async fn take_over(worker: &Worker, soft: &CancellationToken) {
                 tracing::info!(released, "an earlier process ended with work in hand; it is taken up again");
                 return;
             }
-            Err(error) => tracing::error!(%error, "what an earlier process held cannot be taken over yet"),
+            Err(error) if complaint.is_due() => {
+                tracing::error!(%error, "what an earlier process held cannot be taken over yet; it is tried again and again");
+            }
+            Err(_) => {}
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
@@ -90,7 +140,7 @@ async fn take_over(worker: &Worker, soft: &CancellationToken) {
 async fn claim_and_start(
     worker: &Arc<Worker>,
     (customers, swept): (&Arc<Semaphore>, &Arc<Semaphore>),
-    tells: &Arc<Semaphore>,
+    tells: &[Desk],
     tasks: &TaskTracker,
 ) -> Result<usize, StoreError> {
     let mut started = 0;
@@ -106,28 +156,48 @@ async fn claim_and_start(
             let Some(permit) = take(customers) else { break };
             let place = if claimed.swept { take(swept) } else { None };
             let worker = Arc::clone(worker);
+            let grip = worker.hands.customer(claimed.lease.customer);
             started += 1;
             tasks.spawn(async move {
                 worker.attend(claimed).await;
-                drop((permit, place));
+                drop((permit, place, grip));
                 worker.wake.wake();
             });
         }
     }
-    let free = tells.available_permits();
-    if free > 0 && worker.notifier.is_some() {
-        for lease in worker.store.claim_tells(TELL_LEASE, free).await? {
-            let Some(permit) = take(tells) else { break };
+    let seats: Vec<TellSeats> = tells.iter().map(Desk::seats).filter(|seats| seats.most > 0).collect();
+    if !seats.is_empty() {
+        for lease in worker.store.claim_tells(TELL_LEASE, seats).await? {
+            let desk = tells.iter().find(|desk| desk.is_for(&lease));
+            let Some(permit) = desk.and_then(|desk| take(&desk.free)) else { break };
             let worker = Arc::clone(worker);
+            let grip = worker.hands.tell(lease.seq);
             started += 1;
             tasks.spawn(async move {
-                worker.notify(lease).await;
-                drop(permit);
+                worker.deliver(lease).await;
+                drop((permit, grip));
                 worker.wake.wake();
             });
         }
     }
     Ok(started)
+}
+
+impl Worker {
+    /// Where notifications may go.
+    fn destinations(&self) -> Vec<(TellLane, String)> {
+        let endpoints = self.endpoints.iter().map(|one| (TellLane::Webhook, one.name().to_owned()));
+        let mail = self.mailer.as_ref().map(|_| (TellLane::Email, mail::DESTINATION.to_owned()));
+        endpoints.chain(mail).collect()
+    }
+
+    /// One attempt at one claimed notification.
+    async fn deliver(&self, lease: TellLease) {
+        match lease.lane {
+            TellLane::Webhook => self.notify(lease).await,
+            TellLane::Email => self.write_to_customer(lease).await,
+        }
+    }
 }
 
 fn take(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, notify};
+use super::Worker;
 use crate::domain::effect::Event;
 use crate::store::error::StoreError;
 use crate::store::rows::watch::Silence;
@@ -22,7 +22,9 @@ const SILENT_AFTER: u64 = 3;
 /// Runs until `soft` is cancelled.
 pub async fn watch(worker: Arc<Worker>, soft: CancellationToken) {
     while !soft.is_cancelled() {
-        if let Err(error) = look(&worker).await {
+        if worker.is_on_duty().await
+            && let Err(error) = look(&worker).await
+        {
             tracing::warn!(%error, "missing callbacks could not be counted; it is tried again");
         }
         tokio::select! {
@@ -63,8 +65,7 @@ fn is_silent(seen: &Silence) -> Option<bool> {
 
 async fn alarm(worker: &Worker, raised: bool, seen: &Silence) -> Result<(), StoreError> {
     let event = if raised { Event::CallbacksSilent } else { Event::CallbacksHeard };
-    let tell =
-        worker.notifier.as_ref().and_then(|_| notify::compose_service(event, seen, worker.clock.now()).ok());
+    let tell = worker.about_silence(event, seen).ok();
     if worker.store.alarm(raised, tell).await? {
         if raised {
             tracing::error!(

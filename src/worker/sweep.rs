@@ -16,7 +16,7 @@ use crate::nium::list::ListPage;
 use crate::nium::pace::Class;
 use crate::store::error::StoreError;
 use crate::store::rows::Once;
-use crate::store::rows::watch::{SweepRow, SweepTrouble, SweptPage};
+use crate::store::rows::watch::{SCHEDULE, SweepRow, SweepTrouble, SweptPage};
 
 /// How often it is looked whether there is anything to do, in the machine's time.
 const POLL: Duration = Duration::from_millis(500);
@@ -50,7 +50,7 @@ pub async fn sweep(worker: Arc<Worker>, soft: CancellationToken) {
 /// Begins a sweep, or reads one page of it. False: there is nothing to do now.
 async fn step(worker: &Worker) -> Result<bool, StoreError> {
     let now = worker.clock.now();
-    if worker.lane.paused_until(now).is_some() {
+    if worker.lane.paused_until(now).is_some() || !worker.is_on_duty().await {
         return Ok(false);
     }
     if let Some(running) = worker.store.sweep_running().await? {
@@ -65,7 +65,7 @@ async fn step(worker: &Worker) -> Result<bool, StoreError> {
     if due_at.is_some_and(|at| at > now) {
         return Ok(false);
     }
-    if let Once::First((begun, true)) = worker.store.ask_sweep("schedule", None).await? {
+    if let Once::First((begun, true)) = worker.store.ask_sweep(SCHEDULE, None).await? {
         tracing::info!(sweep = begun.id, kind = begun.kind, "a sweep begins");
     }
     Ok(true)

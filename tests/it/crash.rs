@@ -110,7 +110,7 @@ async fn killed_during_every_write(taken: bool) {
         };
         ground.control("faults", fault).await;
         let path = write.last.map_or("/v1/customers".to_owned(), |last| format!("/v1/customers/{id}{last}"));
-        let (url, http) = (format!("http://{}{path}", ground.admin), ground.http.clone());
+        let (url, http) = (format!("http://{}{path}", ground.door().admin), ground.http.clone());
         let asked = spawn({
             let (method, body) = (write.method.clone(), write.body.clone());
             async move { http.request(method, url).bearer_auth(TOKEN).json(&body).send().await.is_ok() }

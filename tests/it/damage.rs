@@ -80,7 +80,7 @@ async fn damaged(what: &str, statement: &str, shown: u16) {
     let (bad, good) = (house.rejected("Ana").await, house.onboard("Bo").await);
     house.heard(&bad, "customer.correction_requested").await;
 
-    let database = Connection::open(house.database()).unwrap();
+    let database = Connection::open(house.database.file()).unwrap();
     database.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
     let statement = statement.replace("TORN", TORN);
     let customer = Uuid::parse_str(&bad).unwrap();

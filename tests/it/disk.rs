@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
+use crate::database::Database;
 use crate::house::{Ear, TOKEN, client, environment, lasting_address, number, start_sim};
 
 /// Torn writes of each file in an ordinary run.
@@ -46,7 +47,12 @@ impl Ground {
         let ear = Ear::default().listen().await;
         let (public, admin) = (lasting_address(), lasting_address());
         let sim = start_sim(public);
-        let mut env = environment(&sim.base_url(), ear, &folder.path().join("data/reinstate.db"));
+        let mut env = environment(
+            &sim.base_url(),
+            ear,
+            &Database::Sqlite(folder.path().join("data/reinstate.db")),
+            folder.path(),
+        );
         for (key, value) in [
             ("PUBLIC__LISTEN", public.to_string()),
             ("ADMIN__LISTEN", admin.to_string()),

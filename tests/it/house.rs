@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -25,6 +25,8 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+
+use crate::database::Database;
 
 pub const CLIENT: &str = "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11";
 pub const API_KEY: &str = "test-key";
@@ -53,6 +55,8 @@ pub struct Ear {
     told: Arc<Mutex<Vec<Told>>>,
     /// Statuses to answer with before answering 204 again.
     refusals: Arc<Mutex<Vec<u16>>>,
+    /// A type of event that is always refused.
+    unwanted: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Ear {
@@ -68,6 +72,17 @@ impl Ear {
         self.told.lock().unwrap().clone()
     }
 
+    /// Whatever was to be refused is taken now.
+    pub fn forgive(&self) {
+        self.refusals.lock().unwrap().clear();
+        *self.unwanted.lock().unwrap() = None;
+    }
+
+    /// Answers 500 to this type of event, and takes the others.
+    pub fn refuse_all(&self, kind: &'static str) {
+        *self.unwanted.lock().unwrap() = Some(kind);
+    }
+
     pub fn refuse_next(&self, statuses: &[u16]) {
         self.refusals.lock().unwrap().extend(statuses);
     }
@@ -76,7 +91,11 @@ impl Ear {
 async fn hear(State(ear): State<Ear>, headers: HeaderMap, raw: Bytes) -> StatusCode {
     let body: Value = serde_json::from_slice(&raw).unwrap();
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
+    let is_unwanted = ear.unwanted.lock().unwrap().is_some_and(|kind| body["type"] == kind);
     ear.told.lock().unwrap().push(Told { id, headers, raw, body });
+    if is_unwanted {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
     let mut refusals = ear.refusals.lock().unwrap();
     if refusals.is_empty() {
         StatusCode::NO_CONTENT
@@ -124,11 +143,16 @@ pub fn lasting_address() -> SocketAddr {
 }
 
 /// The environment of a service that works with this Nium and this backend.
-pub fn environment(nium: &str, ear: SocketAddr, database: &std::path::Path) -> BTreeMap<String, String> {
+pub fn environment(
+    nium: &str,
+    ear: SocketAddr,
+    database: &Database,
+    folder: &Path,
+) -> BTreeMap<String, String> {
     [
         ("ADMIN__BOOTSTRAP_TOKEN", TOKEN.to_owned()),
         ("PUBLIC__DRAIN_SECONDS", "0".to_owned()),
-        ("STORE__URL", format!("sqlite:{}", database.display())),
+        ("STORE__URL", database.url()),
         ("NIUM__BASE_URL", nium.to_owned()),
         ("NIUM__CLIENT_HASH_ID", CLIENT.to_owned()),
         ("NIUM__API_KEY", API_KEY.to_owned()),
@@ -142,6 +166,10 @@ pub fn environment(nium: &str, ear: SocketAddr, database: &std::path::Path) -> B
         ("PRIVACY__MASTER_KEYS", format!("k1:{}", STANDARD.encode(*b"thirty-two bytes for the tests.."))),
     ]
     .into_iter()
+    .chain(
+        matches!(database, Database::Postgres(_))
+            .then(|| ("STORE__SPOOL_DIR", folder.join("spool").display().to_string())),
+    )
     .map(|(key, value)| (format!("REINSTATE__{key}"), value))
     .collect()
 }
@@ -167,6 +195,7 @@ pub struct House {
     pub http: Client,
     /// The customers of [`Plan::already`].
     pub already: Vec<String>,
+    pub database: Database,
     env: BTreeMap<String, String>,
     clock: ManualClock,
     stop: Arc<Notify>,
@@ -192,14 +221,16 @@ impl House {
         let listeners = (listener(), listener());
         let sim = start_sim(listeners.0.1);
         let _ = plan.nium_is_at.set(sim.base_url());
-        let mut env = environment(&sim.base_url(), ear_address, &folder.path().join("reinstate.db"));
+        let database = Database::fresh(folder.path());
+        let mut env = environment(&sim.base_url(), ear_address, &database, folder.path());
         env.extend(plan.env.into_iter().map(|(key, value)| (format!("REINSTATE__{key}"), value)));
         let clock = ManualClock::new(real_now());
         let wake = if plan.silent { Wake::silent() } else { Wake::default() };
         let already = already(&sim, &plan.already).await;
         let (stop, running) = run(&env, &clock, wake, listeners.0.0, listeners.1.0).await;
         let (public, admin, http) = (listeners.0.1, listeners.1.1, client());
-        let house = Self { sim, ear, public, admin, http, already, env, clock, stop, running, folder };
+        let house =
+            Self { sim, ear, public, admin, http, already, database, env, clock, stop, running, folder };
         house.settle().await;
         house
     }
@@ -220,7 +251,7 @@ impl House {
     }
 
     async fn restart_while(self, away: Duration, meanwhile: impl FnOnce()) -> Self {
-        let Self { sim, ear, http, already, env, clock, stop, running, folder, .. } = self;
+        let Self { sim, ear, http, already, database, env, clock, stop, running, folder, .. } = self;
         stop.notify_one();
         assert!(running.await.unwrap(), "the service did not stop well");
         meanwhile();
@@ -228,11 +259,21 @@ impl House {
         clock.set(clock.now() + away);
         let ((public_listener, public), (admin_listener, admin)) = (listener(), listener());
         let (stop, running) = run(&env, &clock, Wake::default(), public_listener, admin_listener).await;
-        let house = Self { sim, ear, public, admin, http, already, env, clock, stop, running, folder };
+        let house =
+            Self { sim, ear, public, admin, http, already, database, env, clock, stop, running, folder };
         let url = format!("http://{public}/callback/compliance?customerHashId=%s");
         house.nium(Method::PUT, "/__sim/settings", json!({ "callbackUrl": url })).await;
         house.eventually("the service is live", async || house.get("/livez").await.0 == 200).await;
         house
+    }
+
+    /// What the service is told at its next start.
+    pub fn set(&mut self, key: &str, value: Option<String>) {
+        let key = format!("REINSTATE__{key}");
+        match value {
+            Some(value) => self.env.insert(key, value),
+            None => self.env.remove(&key),
+        };
     }
 
     /// The environment of the service, for commands beside it.
@@ -248,10 +289,6 @@ impl House {
             !sweeps["items"][0]["endedAt"].is_null()
         })
         .await;
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("reinstate.db")
     }
 
     /// The present moment of the service.
@@ -457,7 +494,10 @@ async fn run(
     public: TcpListener,
     admin: TcpListener,
 ) -> (Arc<Notify>, JoinHandle<bool>) {
-    let config = Config::load(&Sources { file: None, env: env.clone() }).unwrap();
+    let mut env = env.clone();
+    let url = format!("http://{}", public.local_addr().unwrap());
+    env.entry("REINSTATE__PUBLIC__URL".to_owned()).or_insert(url);
+    let config = Config::load(&Sources { file: None, env }).unwrap();
     let surroundings = Surroundings { clock: Clock::Manual(clock.clone()), public, admin, wake };
     let app = App::build(&config, surroundings).await.unwrap();
     let stop = Arc::new(Notify::new());

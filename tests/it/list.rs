@@ -103,6 +103,7 @@ fn nium_client(sim: &Sim, calls: &Calls) -> Nium {
         requests_per_second: 1000.0,
         burst: 1000,
         concurrency: 1,
+        shared: reinstate::nium::pace::SharedTurns::alone(),
         observer: Arc::new(move |endpoint, outcome, _| {
             *calls.lock().unwrap().entry(format!("{} {outcome}", endpoint.as_str())).or_default() += 1;
         }),

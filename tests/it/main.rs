@@ -8,12 +8,17 @@
 )]
 
 mod api;
+mod audit;
 mod callback;
+mod chromium;
 mod commands;
 mod config;
 mod crash;
 mod damage;
+mod database;
+mod destinations;
 mod disk;
+mod events;
 mod house;
 mod jobs;
 mod journeys;
@@ -21,12 +26,20 @@ mod laws;
 mod lifecycle;
 mod list;
 mod listener;
+mod mail;
 mod model;
+mod moves;
 mod officer;
 mod onboarding;
 mod openapi;
 mod outage;
+mod page;
+mod pages;
 mod peers;
+mod postgres;
+mod proxy;
+mod releases;
+mod replicas;
 mod restart;
 mod rfi;
 mod search;

@@ -363,17 +363,7 @@ async fn an_applicant_lies_nowhere_in_clear() {
     onboard(&house, application("Zebedee")).await;
     house.until(&id_of(&done), "watching").await;
     house.until(&id_of(&of_company), "watching").await;
-    let mut read = 0;
-    for ending in ["", "-wal"] {
-        let mut path = house.database().into_os_string();
-        path.push(ending);
-        let Ok(bytes) = std::fs::read(&path) else { continue };
-        read += 1;
-        for canary in ["Zebedee", "zebedee@", "Quartz", "T77777777X", "X0000001", "kyc.example.test"] {
-            assert!(!bytes.windows(canary.len()).any(|at| at == canary.as_bytes()), "{canary} lies open");
-        }
-    }
-    assert!(read > 0);
+    house.database.hides(&["Zebedee", "zebedee@", "Quartz", "T77777777X", "X0000001", "kyc.example.test"]);
     house.close().await;
 }
 

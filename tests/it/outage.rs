@@ -6,6 +6,7 @@ use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::database::is_about_sqlite;
 use crate::house::House;
 
 async fn readiness(house: &House) -> (u16, String) {
@@ -15,11 +16,14 @@ async fn readiness(house: &House) -> (u16, String) {
 
 #[tokio::test]
 async fn callbacks_that_come_while_the_database_is_locked_lead_to_a_look() {
+    if is_about_sqlite("its own outages are among the replicas") {
+        return;
+    }
     let house = House::start().await;
     let id = house.onboard("Ana").await;
     assert_eq!(readiness(&house).await, (200, "ready".to_owned()));
 
-    let locked = Connection::open(house.database()).unwrap();
+    let locked = Connection::open(house.database.file()).unwrap();
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
     house

@@ -190,12 +190,11 @@ async fn bug_21_what_nobody_asked_for_is_on_record_too() {
 async fn bug_25_readiness_goes_the_way_that_a_callback_goes() {
     let house = House::start().await;
     // Everything answers, and yet no callback could be stored: a table that only they use is gone.
-    let database = rusqlite::Connection::open(house.database()).unwrap();
-    database.execute_batch("ALTER TABLE callback_log RENAME TO elsewhere").unwrap();
+    house.database.sql("ALTER TABLE callback_log RENAME TO elsewhere").unwrap();
     house
         .eventually("readiness says so", async || house.get("/readyz").await.1["status"] == "degraded")
         .await;
-    database.execute_batch("ALTER TABLE elsewhere RENAME TO callback_log").unwrap();
+    house.database.sql("ALTER TABLE elsewhere RENAME TO callback_log").unwrap();
     house.eventually("and is over it", async || house.get("/readyz").await.1["status"] == "ready").await;
     house.close().await;
 }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +21,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
+use crate::database::Database;
 use crate::house::{
     Ear, TOKEN, application, client, environment, lasting_address, number, spawn, start_sim, submissions_in,
 };
@@ -41,47 +42,101 @@ const PAUSE: Duration = Duration::from_millis(15);
 const SWEEP_PAUSE: Duration = Duration::from_millis(300);
 
 /// A callback of the load that was answered 200.
-struct Acknowledged {
+pub struct Acknowledged {
     customer: String,
     request_id: String,
     /// When it set out: whoever waits for the answer to arrive may see a look that is quicker.
     sent_at: Timestamp,
 }
 
-/// The real binary, a pretend Nium and a backend, on addresses that outlive it.
-pub struct Ground {
-    public: SocketAddr,
-    pub http: Client,
-    pub sim: Sim,
-    ear: Ear,
+/// Where one process of the service listens, and what it is started with.
+pub struct Door {
+    pub public: SocketAddr,
     pub admin: SocketAddr,
     env: BTreeMap<String, String>,
 }
 
+impl Door {
+    /// Where it spools.
+    pub fn spool(&self) -> PathBuf {
+        self.env["REINSTATE__STORE__SPOOL_DIR"].clone().into()
+    }
+}
+
+/// The real binary, once or several times, a pretend Nium and a backend, on addresses that outlive it.
+pub struct Ground {
+    pub doors: Vec<Door>,
+    /// Whom to ask next: callers go round.
+    next: AtomicUsize,
+    pub http: Client,
+    pub sim: Sim,
+    ear: Ear,
+    pub database: Database,
+}
+
 impl Ground {
     pub async fn new(folder: &Path) -> Self {
-        let (public, admin) = (lasting_address(), lasting_address());
+        let public = lasting_address();
+        let ground = Self::with(&[public], public, Database::fresh(folder), folder).await;
+        ground.set("TELEMETRY__LOG", "warn")
+    }
+
+    /// A process for each of these addresses, all on one database; Nium calls back at `callbacks`.
+    pub async fn with(
+        publics: &[SocketAddr],
+        callbacks: SocketAddr,
+        database: Database,
+        folder: &Path,
+    ) -> Self {
         let ear = Ear::default();
         let ear_address = ear.listen().await;
-        let sim = start_sim(public);
-        let mut env = environment(&sim.base_url(), ear_address, &folder.join("reinstate.db"));
-        for (key, value) in [
-            ("PUBLIC__LISTEN", public.to_string()),
-            ("ADMIN__LISTEN", admin.to_string()),
-            ("NIUM__SETTLE_MS", "150".to_owned()),
-            ("NIUM__TIMEOUT_MS", "2000".to_owned()),
-            ("NIUM__CONNECT_TIMEOUT_MS", "1000".to_owned()),
-            ("TELEMETRY__LOG", "warn".to_owned()),
-        ] {
-            env.insert(format!("REINSTATE__{key}"), value);
+        let sim = start_sim(callbacks);
+        let doors = publics.iter().enumerate().map(|(number, public)| {
+            let own = folder.join(number.to_string());
+            std::fs::create_dir_all(&own).unwrap();
+            let mut env = environment(&sim.base_url(), ear_address, &database, &own);
+            let admin = lasting_address();
+            for (key, value) in [
+                ("PUBLIC__LISTEN", public.to_string()),
+                ("ADMIN__LISTEN", admin.to_string()),
+                ("NIUM__SETTLE_MS", "150".to_owned()),
+                ("NIUM__TIMEOUT_MS", "2000".to_owned()),
+                ("NIUM__CONNECT_TIMEOUT_MS", "1000".to_owned()),
+            ] {
+                env.insert(format!("REINSTATE__{key}"), value);
+            }
+            Door { public: *public, admin, env }
+        });
+        let doors = doors.collect();
+        Self { doors, next: AtomicUsize::new(0), http: client(), sim, ear, database }
+    }
+
+    /// Sets a key of every process.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        for door in &mut self.doors {
+            door.env.insert(format!("REINSTATE__{key}"), value.to_owned());
         }
-        Self { public, http: client(), sim, ear, admin, env }
+        self
+    }
+
+    /// What the first process is started with.
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.doors[0].env
+    }
+
+    /// One of the processes, each in its turn.
+    pub fn door(&self) -> &Door {
+        &self.doors[self.next.fetch_add(1, Ordering::Relaxed) % self.doors.len()]
     }
 
     pub fn start(&self) -> Child {
+        self.start_at(0)
+    }
+
+    pub fn start_at(&self, number: usize) -> Child {
         Command::new(env!("CARGO_BIN_EXE_reinstate"))
             .arg("serve")
-            .envs(&self.env)
+            .envs(&self.doors[number].env)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -97,7 +152,7 @@ impl Ground {
         body: Option<&Value>,
     ) -> Option<(u16, Value)> {
         let mut request =
-            self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(TOKEN);
+            self.http.request(method, format!("http://{}{path}", self.door().admin)).bearer_auth(TOKEN);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -129,7 +184,7 @@ impl Ground {
     }
 
     /// One customer's journey, with a backend that insists.
-    async fn journey(&self, number: usize) -> String {
+    pub async fn journey(&self, number: usize) -> String {
         let name = format!("Ana{number}");
         let answer = self
             .insist(Method::POST, "/v1/customers", &format!("onboard-{number}"), &application(&name), 201)
@@ -163,7 +218,7 @@ impl Ground {
     }
 
     /// Calls back about bystanders again and again, whether the service lives or not, until it is told to stop.
-    async fn load(&self, over: &AtomicBool) -> Vec<Acknowledged> {
+    pub async fn load(&self, over: &AtomicBool, pause: Duration) -> Vec<Acknowledged> {
         let bystanders = self.bystanders().await;
         let mut acknowledged = Vec::new();
         for (number, customer) in bystanders.iter().cycle().enumerate() {
@@ -171,24 +226,32 @@ impl Ground {
                 break;
             }
             let request_id = format!("load-{number}");
-            let url = format!("http://{}/callback/compliance?customerHashId={customer}", self.public);
+            let public = self.door().public;
+            let url = format!("http://{public}/callback/compliance?customerHashId={customer}");
             let sent_at = Clock::System.now();
             let answer = self.http.post(url).header("x-request-id", &request_id).send().await;
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 acknowledged.push(Acknowledged { customer: customer.clone(), request_id, sent_at });
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
         acknowledged
     }
 
-    async fn what_is_stuck(&self) -> String {
+    pub async fn what_is_stuck(&self) -> String {
         let mut told = String::new();
         for path in ["/v1/jobs", "/v1/sweeps?limit=3", "/v1/customers?limit=200"] {
             let answer = self.api(Method::GET, path, None, None).await;
             let _ = write!(told, "\n{path}: {answer:?}");
         }
         told
+    }
+
+    /// Nium's seconds lie a little behind ours, so that a submission need not wait for the rejection's second to pass.
+    pub async fn nium_is_behind(&self) {
+        let url = format!("{}/__sim/clock", self.sim.base_url());
+        let by = json!({ "advanceMs": -i64::try_from(BEHIND.as_millis()).unwrap() });
+        self.http.post(url).json(&by).send().await.unwrap();
     }
 
     /// What was there before us is history; everybody of these tests comes later.
@@ -212,21 +275,13 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     let mut chance = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let ground = std::sync::Arc::new(Ground::new(folder.path()).await);
-    // Nium's seconds lie a little behind ours, so that a submission need not wait for the rejection's second to pass.
-    ground
-        .http
-        .post(format!("{}/__sim/clock", ground.sim.base_url()))
-        .json(&json!({ "advanceMs": -i64::try_from(BEHIND.as_millis()).unwrap() }))
-        .send()
-        .await
-        .unwrap();
-
+    ground.nium_is_behind().await;
     let mut service = ground.start();
     ground.first_sweep_is_over().await;
     let over = std::sync::Arc::new(AtomicBool::new(false));
     let load = spawn({
         let (ground, over) = (std::sync::Arc::clone(&ground), std::sync::Arc::clone(&over));
-        async move { ground.load(&over).await }
+        async move { ground.load(&over, PAUSE).await }
     });
     let mut journeys = tokio::task::JoinSet::new();
     let mut ids = BTreeSet::new();
@@ -252,19 +307,7 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     }
     over.store(true, Ordering::Relaxed);
     let acknowledged = load.await.unwrap();
-    every_acknowledged_callback_led_to_a_look(&ground, &acknowledged, seed).await;
-    let journal = serde_json::to_value(ground.sim.journal()).unwrap();
-    let made = journal.as_array().unwrap().iter().filter(|entry| {
-        entry["endpoint"] == "add_customer" && entry["reinitiation"] == false && entry["applied"] == true
-    });
-    assert_eq!(made.count(), ids.len() + BYSTANDERS, "seed {seed}: every applicant became one customer");
-    let submissions = resubmissions(&journal);
-    for id in &ids {
-        let (applied, request_ids) = submissions_in(&submissions, id);
-        assert_eq!((applied, request_ids), (1, 1), "seed {seed}: submissions of {id}");
-    }
-    every_acknowledged_callback_is_on_file(&ground, &journal, &acknowledged, seed).await;
-    every_event_was_told_once(&ground, &ids, seed).await;
+    nothing_was_lost_and_nothing_was_done_twice(&ground, &ids, &acknowledged, seed).await;
     println!(
         "{} customers came back through {kills} kills, and {} callbacks of the load were answered 200",
         ids.len(),
@@ -272,6 +315,46 @@ async fn killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice() {
     );
     let stopped = spawn(async move { service.kill().await });
     stopped.await.unwrap().unwrap();
+}
+
+/// What must hold once everything is quiet.
+pub async fn nothing_was_lost_and_nothing_was_done_twice(
+    ground: &Ground,
+    ids: &BTreeSet<String>,
+    acknowledged: &[Acknowledged],
+    seed: u64,
+) {
+    every_acknowledged_callback_led_to_a_look(ground, acknowledged, seed).await;
+    let journal = serde_json::to_value(ground.sim.journal()).unwrap();
+    let made = journal.as_array().unwrap().iter().filter(|entry| {
+        entry["endpoint"] == "add_customer" && entry["reinitiation"] == false && entry["applied"] == true
+    });
+    assert_eq!(made.count(), ids.len() + BYSTANDERS, "seed {seed}: every applicant became one customer");
+    let submissions = resubmissions(&journal);
+    for id in ids {
+        let (applied, request_ids) = submissions_in(&submissions, id);
+        assert_eq!((applied, request_ids), (1, 1), "seed {seed}: submissions of {id}");
+    }
+    every_acknowledged_callback_is_on_file(ground, &journal, acknowledged, seed).await;
+    every_event_was_told_once(ground, ids, seed).await;
+    every_customer_was_told_in_order(ground, seed);
+}
+
+/// What comes again does not count; what comes for the first time is never older than what came before.
+fn every_customer_was_told_in_order(ground: &Ground, seed: u64) {
+    let (mut heard, mut newest) = (BTreeSet::new(), BTreeMap::<String, u64>::new());
+    for told in ground.ear.all() {
+        let data = &told.body["data"];
+        let (Some(customer), Some(version)) = (data["customerHashId"].as_str(), data["version"].as_u64())
+        else {
+            continue;
+        };
+        if heard.insert(told.id) {
+            let before = newest.insert(customer.to_owned(), version).unwrap_or_default();
+            assert!(version >= before, "seed {seed}: {customer} was told {version} after {before}");
+        }
+    }
+    assert!(!newest.is_empty());
 }
 
 /// Each customer's last callback is enough: a look that began after it began after all the earlier ones.

@@ -310,13 +310,6 @@ async fn nothing_asked_or_answered_lies_in_clear() {
     let shown = asked(&house, &id, 1).await;
     let body = json!({ "answers": [{ "rfiHashId": shown["items"][0]["rfiHashId"], "fields": { "firstName": "Zebedee" } }] });
     assert_eq!(answer(&house, &id, body).await.0, 200);
-    for ending in ["", "-wal"] {
-        let mut path = house.database().into_os_string();
-        path.push(ending);
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        for canary in ["Zebedee", "Please check", "First Name"] {
-            assert!(!bytes.windows(canary.len()).any(|at| at == canary.as_bytes()), "{canary} lies open");
-        }
-    }
+    house.database.hides(&["Zebedee", "Please check", "First Name"]);
     house.close().await;
 }

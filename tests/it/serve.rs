@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use crate::database::Database;
 use crate::house::{TOKEN, client, environment, lasting_address, listener};
 
 fn reinstate(folder: &Path, args: &[&str]) -> Command {
@@ -38,8 +39,12 @@ async fn serve_without(left_out: Option<&str>, extra: &[(&str, &str)]) -> Runnin
     let folder = tempfile::tempdir().unwrap();
     let (_, nobody) = listener();
     let [public, admin] = [lasting_address(), lasting_address()];
-    let mut env =
-        environment(&format!("http://{nobody}"), nobody, &folder.path().join("data/deep/reinstate.db"));
+    let mut env = environment(
+        &format!("http://{nobody}"),
+        nobody,
+        &Database::Sqlite(folder.path().join("data/deep/reinstate.db")),
+        folder.path(),
+    );
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
     env.insert("REINSTATE__ADMIN__LISTEN".to_owned(), admin.to_string());
     env.extend(extra.iter().map(|(key, value)| (format!("REINSTATE__{key}"), (*value).to_owned())));

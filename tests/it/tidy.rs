@@ -229,6 +229,15 @@ fn banned_words_stay_out() {
 fn sql_of_both_tells_what_it_is_for() {
     for (path, text) in files("src/store/migrations", "sql") {
         assert!(text.starts_with("-- "), "{} begins with what it is for", path.display());
+        let twin = path.to_str().unwrap();
+        let twin = match twin.strip_suffix(".sqlite.sql") {
+            Some(name) => format!("{name}.postgres.sql"),
+            None => twin.replace(".postgres.sql", ".sqlite.sql"),
+        };
+        assert!(root().join(&twin).exists(), "{} has no twin", path.display());
+        if twin.ends_with(".sqlite.sql") {
+            continue;
+        }
         assert!(
             text.matches("STRICT").count() >= text.matches("CREATE TABLE").count(),
             "{}: every table is STRICT",

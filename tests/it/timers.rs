@@ -98,3 +98,26 @@ async fn a_request_for_information_that_nobody_answers_reaches_an_officer() {
     assert_eq!(reasons(&house, &id, "customer.rfi_requested").len(), 2);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_are_kept_for_as_long_as_they_should_be() {
+    let house = House::with(&[("PRIVACY__KEEP_CALLBACKS_DAYS", "30")]).await;
+    let (old, fresh) = (house.onboard("Ana").await, house.onboard("Bo").await);
+    let kept = async |house: &House, id: &str| {
+        let (_, page) = house.get(&format!("/v1/callbacks?customerHashId={id}")).await;
+        page["items"].as_array().unwrap().len()
+    };
+    for id in [&old, &fresh] {
+        house.nium_says(id, json!({ "complianceStatus": "IN_PROGRESS" })).await;
+        house.eventually("it is on file", async || kept(&house, id).await > 0).await;
+    }
+    let house = house.restart_after(Duration::from_hours(29 * 24)).await;
+    house.nium_says(&fresh, json!({ "complianceStatus": "ACTION_REQUIRED" })).await;
+    house.eventually("it is on file", async || kept(&house, &fresh).await > 1).await;
+    let house = house.restart_after(Duration::from_hours(2 * 24)).await;
+    house.eventually("the old ones are gone", async || kept(&house, &old).await == 0).await;
+    assert_eq!(kept(&house, &fresh).await, 1, "what came later is kept");
+    let (_, ready) = house.get("/readyz?verbose").await;
+    assert_eq!(ready["lastCallbackSecondsAgo"], 2 * 24 * 3600);
+    house.close().await;
+}

@@ -66,6 +66,7 @@ async fn tell(args: &Args) -> anyhow::Result<u8> {
         world.token, world.admin
     );
     println!("  the pretend Nium curl {}/__sim/", world.nium);
+    println!("  the mailbox      {}/__sim/mail: open Cy's message, follow the link, and correct", world.nium);
     stop_signal().await;
     Ok(0)
 }
@@ -232,6 +233,9 @@ async fn cy(printer: &Printer, world: &World) -> anyhow::Result<()> {
         "the timeline does not say that the sweep found it"
     );
     printer.checked("a callback that never came was noticed all the same");
+    let mail = world.mailed("cy@example.test").await?;
+    let subject = text(&mail, "/subject").unwrap_or_default().to_owned();
+    printer.say(Voice::Customer, &format!("gets an e-mail, “{subject}”, with a link to the hosted page"));
     Ok(())
 }
 

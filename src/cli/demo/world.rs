@@ -40,14 +40,14 @@ impl World {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("reinstate-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let [nium, public, admin] = free_ports()?;
+        let [nium, public, admin, mail] = free_ports()?;
         let (token, master_key, secret) = (random(24)?, random(32)?, random(32)?);
         let sink = Sink::new(&STANDARD.decode(&secret)?);
         let sink_address = serve_sink(&sink).await?;
         let callback = format!("http://{public}/callback/compliance?customerHashId=%s");
         let sandbox = Command::new(std::env::current_exe()?)
             .args(["sandbox", "--listen", &nium.to_string(), "--callback-url", &callback])
-            .args(["--client-hash-id", CLIENT, "--api-key", API_KEY])
+            .args(["--client-hash-id", CLIENT, "--api-key", API_KEY, "--mail", &mail.to_string()])
             .stdout(Stdio::null())
             .stderr(log_file(&folder, "sandbox.log")?)
             .kill_on_drop(true)
@@ -55,7 +55,12 @@ impl World {
             .context("starting the pretend Nium")?;
         let service_env = vec![
             ("REINSTATE__PUBLIC__LISTEN", public.to_string()),
+            ("REINSTATE__PUBLIC__URL", format!("http://{public}")),
             ("REINSTATE__PUBLIC__DRAIN_SECONDS", "0".to_owned()),
+            ("REINSTATE__NOTIFY__EMAIL__SMTP_URL", format!("smtp://{mail}?tls=none")),
+            ("REINSTATE__NOTIFY__EMAIL__FROM", "Example Pay <kyc@example.test>".to_owned()),
+            ("REINSTATE__PAGE__NAME", "Example Pay".to_owned()),
+            ("REINSTATE__PAGE__CONTACT", "help@example.test".to_owned()),
             ("REINSTATE__ADMIN__LISTEN", admin.to_string()),
             ("REINSTATE__ADMIN__BOOTSTRAP_TOKEN", token.clone()),
             ("REINSTATE__STORE__URL", format!("sqlite:{}", folder.join("reinstate.db").display())),
@@ -213,6 +218,20 @@ impl World {
         anyhow::bail!("the customer did not become {state} within {PATIENCE:?}; last: {last}")
     }
 
+    /// Waits until the mailbox holds a message to this address.
+    pub(super) async fn mailed(&self, to: &str) -> anyhow::Result<Value> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let (_, mails) = self.nium(Method::GET, "/__sim/mail.json", None).await?;
+            let mails = mails.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+            if let Some(mail) = mails.rev().find(|mail| text(mail, "/to") == Some(to)) {
+                return Ok(mail.clone());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("no message to {to} came within {PATIENCE:?}")
+    }
+
     async fn wait_for(&self, url: &str) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
@@ -264,15 +283,15 @@ async fn serve_sink(sink: &Sink) -> anyhow::Result<SocketAddr> {
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// Three ports that were free a moment ago. They are held together, so that they differ.
-fn free_ports() -> anyhow::Result<[SocketAddr; 3]> {
+fn free_ports() -> anyhow::Result<[SocketAddr; 4]> {
     let begin = PORTS.start + u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start))?;
     let held: Vec<TcpListener> = (begin..PORTS.end)
         .chain(PORTS.start..begin)
         .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
-        .take(3)
+        .take(4)
         .collect();
     let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-    addresses.try_into().map_err(|_| anyhow::anyhow!("there are no three free ports on 127.0.0.1"))
+    addresses.try_into().map_err(|_| anyhow::anyhow!("there are no four free ports on 127.0.0.1"))
 }
 
 fn log_file(folder: &Path, name: &str) -> anyhow::Result<Stdio> {

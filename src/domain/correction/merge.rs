@@ -64,7 +64,7 @@ pub fn merge(
     snapshot_profile: &Map<String, Value>,
     correction: &Correction,
 ) -> Merged {
-    let base = base(application, snapshot_profile);
+    let base = on_file(application, snapshot_profile);
     let mut request = base.clone();
     for (name, value) in &correction.fields {
         if value.is_null() {
@@ -81,9 +81,13 @@ pub fn merge(
     Merged { request, difference }
 }
 
-/// The application, and over it what Nium has. Nium's record speaks only where it can be sent back: what it leaves blank,
-/// spells in another way than a request does, or has no field for, stays as the application has it.
-fn base(application: Option<&Application>, snapshot_profile: &Map<String, Value>) -> Map<String, Value> {
+/// What is on file: the application, and over it what Nium has. Nium's record speaks only where it can be sent back: what it
+/// leaves blank, spells in another way than a request does, or has no field for, stays as the application has it.
+#[must_use]
+pub fn on_file(
+    application: Option<&Application>,
+    snapshot_profile: &Map<String, Value>,
+) -> Map<String, Value> {
     let mut base = application.map(|application| application.as_map().clone()).unwrap_or_default();
     for (name, value) in snapshot_profile {
         let field = Field::named(name).filter(|field| field.kind != Kind::Documents && !is_silent(value));
@@ -312,7 +316,7 @@ mod tests {
         fn the_correction_wins_and_the_rest_is_kept(
             application in some_application(), profile in profile(), correction in some_correction(),
         ) {
-            let base = base(application.as_ref(), &profile);
+            let base = on_file(application.as_ref(), &profile);
             let merged = merge(application.as_ref(), &profile, &correction);
             for (name, value) in &correction.fields {
                 let sent = merged.request.get(name);
@@ -348,7 +352,7 @@ mod tests {
         fn the_difference_is_empty_exactly_when_nothing_changes(
             application in some_application(), profile in profile(), correction in some_correction(),
         ) {
-            let base = base(application.as_ref(), &profile);
+            let base = on_file(application.as_ref(), &profile);
             let merged = merge(application.as_ref(), &profile, &correction);
             prop_assert_eq!(merged.difference.is_empty(), merged.request == base);
             for Difference { field, .. } in &merged.difference {

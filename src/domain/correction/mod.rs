@@ -16,7 +16,7 @@ use super::documents::{self, Document};
 use super::fields::{Field, Kind, PROBLEMS_MAX, REQUIRED};
 
 pub use super::fields::FieldProblem;
-pub use merge::{Difference, Merged, merge};
+pub use merge::{Difference, Merged, merge, on_file};
 
 const FIELDS: &str = "fields";
 const DOCUMENTS: &str = "documents";

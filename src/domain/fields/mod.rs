@@ -5,6 +5,8 @@
 
 pub(super) mod values;
 
+pub use values::read_date;
+
 use serde::Serialize;
 use serde_json::Value;
 

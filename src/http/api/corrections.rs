@@ -28,7 +28,7 @@ pub(super) async fn keep_application(
     let customer = take::customer(&id)?;
     let once = take::once(&headers, &caller, "application", customer)?;
     let value = take::json(&body)?;
-    let answered = state.ops.keep_application(customer, &body, &value, once.as_ref()).await;
+    let answered = state.ops.keep_application(customer, &caller.name, &body, &value, once.as_ref()).await;
     Ok(answer(answered.map_err(|error| problem_of(&error))?))
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn correct(
     let customer = take::customer(&id)?;
     let once = take::once(&headers, &caller, "corrections", customer)?;
     let value = take::json(&body)?;
-    let answered = state.ops.correct(customer, &body, &value, once.as_ref()).await;
+    let answered = state.ops.correct(customer, &caller.name, &body, &value, once.as_ref()).await;
     Ok(answer(answered.map_err(|error| problem_of(&error))?))
 }
 

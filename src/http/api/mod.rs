@@ -2,11 +2,14 @@
 //! looks like outside is decided in `problem_of` alone.
 
 mod acts;
+mod audit;
 pub mod auth;
 mod callbacks;
 mod corrections;
 mod customers;
+mod events;
 mod jobs;
+mod links;
 mod officer;
 mod onboard;
 mod search;
@@ -35,7 +38,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 #[derive(Debug)]
 pub struct ApiState {
     /// What operators and the app backend may ask for.
-    pub ops: Ops,
+    pub ops: Arc<Ops>,
     /// The hash of the token that the configuration gives, if it does.
     pub bootstrap_hash: Option<[u8; 32]>,
 }
@@ -71,10 +74,21 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
         .route("/v1/customers/{id}/corrections", route(Need::Correct, post(corrections::correct)))
         .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
+        .route(
+            "/v1/customers/{id}/correction-link",
+            route(Need::Correct, post(links::issue).delete(links::revoke)),
+        )
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/approvals", route(Need::Read, get(officer::approvals)))
         .route("/v1/approvals/{id}", route(Need::Decide, post(officer::verdict)))
+        .route("/v1/audit", route(Need::Decide, get(audit::list)))
+        .route("/v1/customers/{id}/bundle", route(Need::Decide, get(audit::bundle)))
         .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
+        .route("/v1/events", route(Need::Read, get(events::feed)))
+        .route("/v1/deliveries", route(Need::Read, get(events::deliveries)))
+        .route("/v1/deliveries/redeliver", route(Need::Correct, post(events::redeliver)))
+        .route("/v1/endpoints", route(Need::Read, get(events::endpoints)))
+        .route("/v1/endpoints/{id}/test", route(Need::Correct, post(events::test)))
         .route("/v1/jobs", route(Need::Read, get(jobs::list)))
         .route("/v1/jobs/retry", route(Need::Decide, post(jobs::retry)))
         .route(
@@ -116,6 +130,10 @@ fn problem_of(error: &OpsError) -> Problem {
             .errors([FieldError::new("fields", "change nothing")]),
         OpsError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency_key_reused")
             .hint("This Idempotency-Key belongs to another request; choose a new key."),
+        OpsError::NothingOpen => Problem::new(StatusCode::CONFLICT, "nothing_open")
+            .hint("A link is made while a correction is awaited or a request for information is open."),
+        OpsError::NoPage => Problem::new(StatusCode::CONFLICT, "no_public_address")
+            .hint("Set public.url to the address by which customers reach the public listener."),
         OpsError::NoRfi => Problem::new(StatusCode::CONFLICT, "no_rfi_open")
             .hint("Nothing of this customer is on file that waits for an answer; GET the same path with refresh=true asks Nium."),
         OpsError::Company => Problem::new(StatusCode::CONFLICT, "customer_is_a_company")
@@ -129,6 +147,8 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::ApprovalOpen(id) => Problem::new(StatusCode::CONFLICT, "approval_open")
             .detail(format!("The approval {id} waits for a second person already."))
             .hint("Let a second person decide about that one first."),
+        OpsError::NoSuchEndpoint => Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint")
+            .hint("GET /v1/endpoints lists the endpoints that are configured."),
         OpsError::NoSuchApproval => officer::no_such_approval(),
         OpsError::SamePerson => Problem::new(StatusCode::FORBIDDEN, "second_person_needed")
             .hint("Whoever asked cannot decide; somebody with a token of another name has to."),
@@ -137,12 +157,14 @@ fn problem_of(error: &OpsError) -> Problem {
             .hint("Ask again if it is still wanted."),
         OpsError::ActRefused(effect) => acts::refused(effect),
         OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
-            .detail(format!("There are {count} such jobs now; nothing was done."))
+            .detail(format!("There are {count} of them now; nothing was done."))
             .hint("Send the request without confirm, look at the count, and confirm that one."),
         OpsError::Failed(failure) => {
             tracing::error!(error = %failure, "a request failed");
             match failure {
-                crate::ops::Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_)) => {
+                crate::ops::Failure::Store(
+                    StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_),
+                ) => {
                     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
                         .hint("The store does not answer; try again in a moment.")
                 }

@@ -79,6 +79,12 @@ fn shown() -> Vec<Operation> {
             .refreshed()
             .answer(200, "The customer", schema("Customer"))
             .problem("no_such_customer"),
+        op("get", "/v1/customers/{id}/bundle", "Everything on file that is not sealed")
+            .role("officer")
+            .about("Case, timeline, callbacks, effects, what the backend was told, and the audit record's rows with what proves them. That it was given out is recorded.")
+            .answer(200, "The bundle", schema("Bundle"))
+            .problem("customer_hash_id_malformed")
+            .problem("no_such_customer"),
         op("get", "/v1/customers/{id}/timeline", "Everything that happened to a customer")
             .role("viewer")
             .about("Oldest first.")
@@ -143,6 +149,21 @@ fn way_back() -> Vec<Operation> {
             .problem("write_under_way")
             .problem("unknown_keys")
             .problem("invalid_fields"),
+        op("post", "/v1/customers/{id}/correction-link", "Make a link to the hosted page")
+            .role("app")
+            .about("For the customer alone: whoever has the link may see what is asked and correct it. It replaces the last one that the same caller made, and ends with the offer or with the request for information. The body may be left out.")
+            .body(schema("LinkWish"), [json!({ "language": "de" })])
+            .may_be_bare()
+            .answer(201, "The link; it is shown this once", schema("Link"))
+            .problem("no_such_customer")
+            .problem("nothing_open")
+            .problem("no_public_address")
+            .problem("invalid_fields"),
+        op("delete", "/v1/customers/{id}/correction-link", "End every link of a customer")
+            .role("app")
+            .about("Those in e-mails too, and the visits that began with one.")
+            .answer(200, "So many links ended", schema("LinksRevoked"))
+            .problem("no_such_customer"),
     ]
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod customers;
+mod events;
 mod intake;
 mod page;
 mod problems;
@@ -67,6 +68,8 @@ struct Operation {
     write: bool,
     /// The request's schema and examples.
     body: Option<(Value, Vec<Value>)>,
+    /// The body may be left out.
+    may_be_bare: bool,
     /// Status, meaning, schema.
     answers: Vec<(u16, &'static str, Value)>,
     /// Codes of problems beside those that all share.
@@ -85,6 +88,7 @@ impl Operation {
             parameters: Vec::new(),
             write: false,
             body: None,
+            may_be_bare: false,
             answers: Vec::new(),
             problems: Vec::new(),
         }
@@ -133,6 +137,11 @@ impl Operation {
 
     fn body(mut self, schema: Value, examples: impl IntoIterator<Item = Value>) -> Self {
         self.body = Some((schema, examples.into_iter().collect()));
+        self
+    }
+
+    fn may_be_bare(mut self) -> Self {
+        self.may_be_bare = true;
         self
     }
 
@@ -212,7 +221,7 @@ impl Operation {
                 .enumerate()
                 .map(|(place, value)| (format!("example{}", place + 1), json!({ "value": value })));
             described["requestBody"] = json!({
-                "required": true,
+                "required": !self.may_be_bare,
                 "content": { "application/json": { "schema": schema, "examples": named.collect::<Map<_, _>>() } },
             });
         }
@@ -288,8 +297,17 @@ fn schema(name: &str) -> Value {
 
 fn operations() -> Vec<Operation> {
     let mut all = customers::operations();
+    all.extend(events::operations());
     all.extend(work::operations());
     all.extend(intake::operations());
+    all
+}
+
+fn all_schemas() -> Value {
+    let mut all = schemas::all();
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), events::schemas()) {
+        all.extend(more);
+    }
     all
 }
 
@@ -312,6 +330,7 @@ fn document() -> Value {
             { "name": "customers", "description": "Where customers stand, and what may be done about them" },
             { "name": "corrections", "description": "The way back of a rejected customer" },
             { "name": "nium", "description": "Writes at Nium: judged by a fresh look, on file before they are sent, never sent twice blindly" },
+            { "name": "events", "description": "What the app backend is told, and how that goes" },
             { "name": "work", "description": "What is stuck, what is found by asking, and the evidence" },
             { "name": "public", "description": "The public listener: what Nium calls" },
             { "name": "health", "description": "For orchestrators and whoever watches" },
@@ -320,7 +339,7 @@ fn document() -> Value {
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer",
                 "description": "`reinstate token create --role viewer|officer|admin|app --name NAME` makes one." } },
-            "schemas": schemas::all(),
+            "schemas": all_schemas(),
         },
     })
 }

@@ -14,6 +14,7 @@ use crate::domain::effect::EffectStatus;
 use crate::domain::fields::{FIELDS, Field, Kind};
 use crate::domain::rfi;
 use crate::domain::search::TERM_CHARS_MAX;
+use crate::domain::texts::Language;
 use crate::ops::officer::NOTE_CHARS_MAX;
 use crate::ops::search::{NiumWish, Wish};
 use crate::store::rows::watch::{JobKind, JobStatus};
@@ -30,37 +31,37 @@ pub(super) fn all() -> Value {
 }
 
 /// Exactly these properties; `required` are always there.
-fn object(properties: Value, required: &[&str]) -> Value {
+pub(super) fn object(properties: Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn closed(properties: Value, required: &[&str]) -> Value {
+pub(super) fn closed(properties: Value, required: &[&str]) -> Value {
     let mut schema = object(properties, required);
     schema["additionalProperties"] = json!(false);
     schema
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn maybe(schema: Value) -> Value {
+pub(super) fn maybe(schema: Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
-fn id() -> Value {
+pub(super) fn id() -> Value {
     json!({ "type": "string", "format": "uuid" })
 }
 
-fn count() -> Value {
+pub(super) fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
 
-fn page(items: &str) -> Value {
+pub(super) fn page(items: &str) -> Value {
     let items = json!({ "type": "array", "items": schema(items) });
     object(json!({ "items": items, "next": maybe(text()) }), &["items", "next"])
 }
@@ -223,6 +224,9 @@ fn requests() -> Value {
         "Company": company(),
         "Correction": closed(json!({ "fields": { "type": "object", "description": "Names of Unified Add Customer." },
             "documents": { "type": "array", "items": schema("Document"), "maxItems": DOCUMENTS_MAX } }), &[]),
+        "LinkWish": closed(json!({
+            "language": maybe(json!({ "type": "string", "enum": Language::ALL.map(Language::tag) })),
+        }), &[]),
         "Update": closed(update, &[]),
         "Block": closed(json!({
             "action": words(BlockAction::WORDS.to_vec()), "reason": words(reasons),
@@ -315,6 +319,8 @@ fn answers() -> Value {
         }), &["approvalId", "customerHashId", "what", "status", "askedBy", "askedAt", "expiresAt"]),
         "ApprovalPage": page("Approval"),
         "Stored": object(json!({ "effectId": text() }), &["effectId"]),
+        "Link": object(json!({ "linkId": id(), "url": text(), "expiresAt": time() }), &["linkId", "url", "expiresAt"]),
+        "LinksRevoked": object(json!({ "revoked": count() }), &["revoked"]),
         "Kept": object(json!({ "customerHashId": id(), "warnings": problem() }), &["customerHashId", "warnings"]),
         "Corrected": object(json!({ "correctionId": id(), "effectId": text(), "difference": difference() }), &["correctionId", "effectId", "difference"]),
         "Preview": object(json!({ "request": { "type": "object" }, "difference": difference(), "problems": problem() }), &["request", "difference", "problems"]),
@@ -331,6 +337,17 @@ fn evidence() -> Value {
             "template": maybe(text()), "receivedAt": time(), "lastReceivedAt": time(), "deliveries": count(),
         }), &["id", "customerHashId", "requestId", "source", "receivedAt", "lastReceivedAt", "deliveries"]),
         "CallbackPage": page("Callback"),
+        "AuditRow": object(json!({
+            "id": count(), "at": time(), "actor": text(), "what": text(), "customerHashId": maybe(id()),
+            "detail": {}, "seq": maybe(count()), "erasedAt": time(),
+        }), &["id", "at", "actor", "what", "customerHashId", "detail", "seq"]),
+        "AuditPage": page("AuditRow"),
+        "Bundle": object(json!({
+            "format": text(), "customerHashId": id(), "exportedAt": time(), "exportedBy": text(), "isWhole": { "type": "boolean" },
+            "leftOut": { "type": "array", "items": text() }, "appliedAs": { "type": "array", "items": id() }, "case": {},
+            "timeline": { "type": "array" }, "callbacks": { "type": "array" }, "effects": { "type": "array" },
+            "audit": { "type": "array" }, "chain": { "type": "object" },
+        }), &["format", "customerHashId", "exportedAt", "exportedBy", "isWhole", "timeline", "audit", "chain"]),
         "Job": object(json!({
             "kind": { "enum": JobKind::ALL.map(JobKind::as_str) }, "status": { "enum": JobStatus::ALL.map(JobStatus::as_str) },
             "customerHashId": maybe(id()), "since": time(), "ageSeconds": count(), "dueAt": maybe(time()),

@@ -64,8 +64,22 @@ pub(super) fn operations() -> Vec<Operation> {
             .write()
             .answer(202, "The walk", schema("Sweep")),
     ];
+    all.push(record());
     all.extend(health());
     all
+}
+
+fn record() -> Operation {
+    let text = || json!({ "type": "string" });
+    Operation::new("get", "/v1/audit", "work", "Who did what")
+        .role("officer")
+        .about("Every act of a person and of the service, newest first; `reinstate audit verify` proves that none was changed.")
+        .query("customerHashId", "Only about this customer.", json!({ "type": "string", "format": "uuid" }))
+        .query("actor", "Only by this one: a token's name, `service`, or `command line`.", text())
+        .query("what", "Only saying this, such as token_created.", text())
+        .paged()
+        .answer(200, "A page", schema("AuditPage"))
+        .problem("customer_hash_id_malformed")
 }
 
 fn health() -> Vec<Operation> {

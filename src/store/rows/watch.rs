@@ -7,6 +7,9 @@ use super::officer::InHand;
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::Listed;
 
+/// Who asks for a sweep that nobody asked for.
+pub const SCHEDULE: &str = "schedule";
+
 /// One walk over Nium's customer list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -131,11 +134,13 @@ pub enum JobKind {
     Officer,
     /// The app backend is to be told.
     Webhook,
+    /// A customer is to be told.
+    Email,
 }
 
 impl JobKind {
     /// Every kind, in the order in which they are listed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Decision,
         Self::Look,
         Self::Submit,
@@ -147,6 +152,7 @@ impl JobKind {
         Self::Rfi,
         Self::Officer,
         Self::Webhook,
+        Self::Email,
     ];
 
     /// The word used in the API.
@@ -164,6 +170,7 @@ impl JobKind {
             Self::Rfi => "rfi",
             Self::Officer => "officer",
             Self::Webhook => "webhook",
+            Self::Email => "email",
         }
     }
 

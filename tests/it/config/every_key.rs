@@ -1,6 +1,7 @@
 //! Every key: a good value is understood from the environment and from TOML, and a bad one is told.
 
 use super::*;
+use reinstate::domain::texts::Language;
 
 /// One key: a good value as a variable and as TOML, what else must be set for it, whether it arrived, and how a bad
 /// value is refused.
@@ -19,6 +20,13 @@ const WHSEC: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 const HOOK: &[(&str, &str)] = &[
     ("REINSTATE__NOTIFY__WEBHOOK__URL", "https://app.example.test/hooks"),
     ("REINSTATE__NOTIFY__WEBHOOK__SECRETS", WHSEC),
+];
+
+const MAIL_SERVER: &[(&str, &str)] = &[("REINSTATE__NOTIFY__EMAIL__SMTP_URL", "smtps://mail.example.test")];
+
+const MAIL: &[(&str, &str)] = &[
+    ("REINSTATE__NOTIFY__EMAIL__SMTP_URL", "smtps://mail.example.test"),
+    ("REINSTATE__NOTIFY__EMAIL__FROM", "kyc@example.test"),
 ];
 
 macro_rules! case {
@@ -59,13 +67,22 @@ fn sections_of_ours() -> Vec<Case> {
             |c| c.admin.bootstrap_token.as_ref().is_some_and(|token| token.matches("0123456789abcdef")),
             "0123456789abcde" => "must have 16 to 512 characters, not 15"),
         case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
-            |c| c.store.url == StoreUrl::Sqlite(PathBuf::from("x.db")),
-            "postgres://db" => "names PostgreSQL, but this release has SQLite only; write sqlite: and a file name"),
+            |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
+            "postgres://db/kyc?sslmode=prefer" => "has an sslmode that gives in to whoever stands in between: write \
+             sslmode=verify-full, or sslmode=disable if the way to the database is trusted"),
+        case!("store.listen_url", "postgres://db/kyc", "\"postgres://db/kyc\"",
+            &[("REINSTATE__STORE__URL", "postgres://pooler/kyc")],
+            |c| matches!(&c.store.url, StoreUrl::Postgres(address) if address.listen_url.is_some()),
+            "sqlite:x.db" => "must be an address of PostgreSQL, such as \
+             postgres://user:password@db.example.com:5432/reinstate"),
+        case!("store.connections", "2", "2", &[], |c| c.store.connections == 2, "1" => "must be between 2 and 200"),
         case!("store.spool_dir", "/var/spool/r", "\"/var/spool/r\"", &[],
-            |c| c.store.spool_dir.as_deref() == Some(std::path::Path::new("/var/spool/r")),
+            |c| c.store.spool_dir == std::path::Path::new("/var/spool/r"),
             "Cargo.toml" => "names a file, not a folder: \"Cargo.toml\""),
         case!("store.spool_mib", "2", "2", &[], |c| c.store.spool_bytes == 2 << 20,
             "0" => "must be between 1 and 1024"),
+        case!("privacy.keep_callbacks_days", "30", "30", &[],
+            |c| c.privacy.keep_callbacks == Some(Duration::from_hours(30 * 24)), "0" => "must be between 1 and 36500"),
         case!("telemetry.log", "warn", "\"warn\"", &[], |c| c.telemetry.log == "warn",
             "inof" => "has the word \"inof\"; the levels are off, error, warn, info, debug, trace"),
         case!("telemetry.format", "json", "\"json\"", &[], |c| c.telemetry.format == LogFormat::Json,
@@ -160,6 +177,13 @@ fn sections_of_flow() -> Vec<Case> {
         case!("flow.rules", "[{ name = \"x\", class = \"final\", contains = [\"y\"] }]",
             "[{ name = \"x\", class = \"fixable\", contains = [\"y\"], fields = [\"firstName\"] }]", &[],
             |c| c.flow.rules.len() == 1, "[3]" => "must be a list of tables, but holds a whole number"),
+        case!("notify.disable_after_hours", "24", "24", &[],
+            |c| c.notify.disable_after == Duration::from_hours(24), "0" => "must be between 1 and 72"),
+        case!("notify.endpoints",
+            "[{ name = \"b\", url = \"https://b.example.test/h\", secrets = [\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"] }]",
+            "[{ name = \"b-2\", url = \"https://b.example.test/h\", secrets = [\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"] }]",
+            &[], |c| c.notify.all().len() == 1 && c.notify.endpoints[0].webhook.secrets[0].matches(WHSEC),
+            "[3]" => "must be a list of tables, but holds a whole number"),
         case!("notify.webhook.url", "https://app.example.test/h", "\"https://app.example.test/h\"",
             &[("REINSTATE__NOTIFY__WEBHOOK__SECRETS", WHSEC)],
             |c| c.notify.webhook.as_ref().is_some_and(|hook| hook.url == "https://app.example.test/h"),
@@ -181,10 +205,48 @@ fn sections_of_flow() -> Vec<Case> {
         case!("sweep.page_size", "10", "10", &[], |c| c.sweep.page_size == 10, "51" => "must be between 1 and 50"),
         case!("sweep.grace_seconds", "60", "60", &[], |c| c.sweep.grace.as_secs() == 60,
             "0" => "must be between 1 and 86400"),
+        case!("audit.checkpoint_every_seconds", "60", "60", &[], |c| c.audit.checkpoint_every.as_secs() == 60,
+            "9" => "must be between 10 and 86400"),
+        case!("audit.checkpoint_file", "/tmp/points.jsonl", "\"/tmp/points.jsonl\"", &[],
+            |c| c.audit.checkpoint_file.as_deref() == Some(std::path::Path::new("/tmp/points.jsonl")),
+            "/" => "names a folder, not a file: \"/\""),
         case!("privacy.master_keys", "k9:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "[\"k9:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]", &[],
             |c| c.privacy.master_keys[0].id == "k9" && c.privacy.master_keys[0].key.as_key().is_some(),
             "k1:AAEC" => "entry 1 has a key of 3 bytes instead of 32 (id \"k1\")"),
+    ]
+}
+
+fn sections_of_customers() -> Vec<Case> {
+    vec![
+        case!("notify.email.smtp_url", "smtps://us%40er:sesame@mail.example.test", "\"smtps://mail.example.test\"",
+            &[("REINSTATE__NOTIFY__EMAIL__FROM", "kyc@example.test")],
+            |c| c.notify.email.as_ref().is_some_and(|mail| mail.host == "mail.example.test" && mail.port == 465),
+            "https://mail.example.test" => "must begin with smtps:// (TLS) or smtp:// (STARTTLS)"),
+        case!("notify.email.from", "Example <kyc@example.test>", "\"Example <kyc@example.test>\"", MAIL_SERVER,
+            |c| c.notify.email.as_ref().is_some_and(|mail| mail.from == "Example <kyc@example.test>"),
+            "kyc" => "must be an address, or a name and an address: Example <kyc@example.com>"),
+        case!("notify.email.ca_file", "tests/it/config/authority.pem", "\"tests/it/config/authority.pem\"", MAIL,
+            |c| c.notify.email.as_ref().is_some_and(|mail| mail.authority.is_some()),
+            "Cargo.toml" => "names a file that is no certificate in PEM"),
+        case!("notify.email.timeout_ms", "1000", "1000", MAIL,
+            |c| c.notify.email.as_ref().is_some_and(|mail| millis(mail.timeout, 1000)),
+            "999" => "must be between 1000 and 120000"),
+        case!("page.name", "Example Pay", "\"Example Pay\"", &[], |c| c.page.name == "Example Pay",
+            "two\nlines" => "must be one line of 1 to 80 characters"),
+        case!("page.logo", "tests/it/config/logo.svg", "\"tests/it/config/logo.svg\"", &[],
+            |c| c.page.logo.as_ref().is_some_and(|logo| logo.kind == "image/svg+xml"),
+            "Cargo.toml" => "names a file that is no PNG, JPEG or SVG"),
+        case!("page.colour", "#A0b1c2", "\"#a0b1c2\"", &[], |c| c.page.colour == [0xa0, 0xb1, 0xc2],
+            "blue" => "must be # and six hexadecimal digits, such as #1a4d8f, not \"blue\""),
+        case!("page.contact", "help@example.test", "\"help@example.test\"", &[],
+            |c| c.page.contact.as_deref() == Some("help@example.test"),
+            "http://example.test" => "must be an e-mail address, or a web address that begins with https://"),
+        case!("page.language", "ja", "\"ja\"", &[], |c| c.page.language == Language::Ja,
+            "xx" => "must be one of en, fr, de, es, pt, ja, zh, not \"xx\""),
+        case!("page.documents", "Passport,UtilityBill", "[\"Passport\", \"UtilityBill\"]", &[],
+            |c| c.page.documents == ["Passport", "UtilityBill"],
+            "Passport,two\nlines" => "entry 2 must be one line of 1 to 80 characters"),
     ]
 }
 
@@ -194,6 +256,7 @@ fn cases() -> Vec<Case> {
         .chain(sections_of_nium())
         .chain(sections_of_cases())
         .chain(sections_of_flow())
+        .chain(sections_of_customers())
         .collect()
 }
 

@@ -1,0 +1,130 @@
+//! What a claim costs, and whether it stays so: with few and very many waiting customers on either database, and on
+//! PostgreSQL through an hour's worth of churn in a few minutes.
+//!
+//! ```text
+//! cargo bench --bench claims                                      SQLite: 1 k and 1 M waiting customers
+//! cargo bench --bench claims -- --sizes 1000,1000000,10000000
+//! cargo bench --bench claims -- --store-url postgres://…          the same on an empty PostgreSQL database
+//! cargo bench --bench claims -- --store-url postgres://… --churn  callbacks, folds, claims, commits, events
+//! ```
+
+mod churn;
+mod fill;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Parser;
+use hdrhistogram::Histogram;
+use reinstate::clock::Clock;
+use reinstate::config::{StoreUrl, parse_store_url};
+use reinstate::store::rows::{Commit, Seats};
+use reinstate::store::wake::Wake;
+use reinstate::store::{Place, PostgresOptions, PostgresTls, Store, Use};
+
+/// A claim with 10 M waiting customers may cost so many times what one with 1 k costs.
+const BAR: f64 = 1.3;
+/// How long a claimed customer is held.
+const LEASE: Duration = Duration::from_mins(5);
+
+/// What does a claim cost?
+#[derive(Parser)]
+struct Args {
+    /// Numbers of waiting customers, separated by commas, smallest first.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 1_000_000])]
+    sizes: Vec<u64>,
+    /// Claims measured at each size.
+    #[arg(long, default_value_t = 2_000)]
+    claims: u32,
+    /// An empty PostgreSQL database.
+    #[arg(long, value_name = "URL")]
+    store_url: Option<String>,
+    /// An hour's worth of callbacks and what follows from them, as fast as it goes; PostgreSQL only.
+    #[arg(long)]
+    churn: bool,
+    /// Customers of the churn.
+    #[arg(long, default_value_t = 200_000)]
+    customers: u64,
+    /// Callbacks of the churn: 50 a second for an hour.
+    #[arg(long, default_value_t = 180_000)]
+    callbacks: u64,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let place = place(&args, dir.path().join("claims.db"))?;
+    let store = Store::open(&place, Use::Serve, Clock::System, Wake::silent())?;
+    store.serves_as("bench".to_owned());
+    store.ready().await?;
+    if args.churn {
+        churn::run(&store, &place, args.customers, args.callbacks).await?;
+    } else {
+        sizes(&store, &place, &args).await?;
+    }
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    Ok(())
+}
+
+fn place(args: &Args, file: PathBuf) -> Result<Place> {
+    let Some(text) = &args.store_url else { return Ok(Place::Sqlite(file)) };
+    match parse_store_url(text).map_err(anyhow::Error::msg)? {
+        StoreUrl::Sqlite(path) => Ok(Place::Sqlite(path)),
+        StoreUrl::Postgres(address) => Ok(Place::Postgres(Box::new(PostgresOptions {
+            url: address.url.expose().to_owned(),
+            listen_url: None,
+            tls: PostgresTls::Off,
+            connections: 10,
+        }))),
+    }
+}
+
+/// Times in microseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "three digits are always allowed")]
+    Histogram::new(3).expect("three digits")
+}
+
+/// Claims one customer and gives them back for later. Gives how long the claim alone took.
+pub(crate) async fn claim_one(store: &Store) -> Result<Option<Duration>> {
+    let begun = Instant::now();
+    let claimed = store.claim(LEASE, Seats { all: 1, swept: 1, turn: 1 }).await?.pop();
+    let took = begun.elapsed();
+    let Some(claimed) = claimed else { return Ok(None) };
+    let later = Clock::System.now() + Duration::from_hours(24);
+    let _ = store
+        .commit(&claimed.lease, Commit { due_at: Some(later), looked: true, ..Commit::default() })
+        .await?;
+    Ok(Some(took))
+}
+
+async fn sizes(store: &Store, place: &Place, args: &Args) -> Result<()> {
+    let (mut there, mut first) = (0, None);
+    println!("{:>12}  {:>10}  {:>10}  {:>7}", "waiting", "p50 µs", "p99 µs", "ratio");
+    for size in &args.sizes {
+        fill::heads(place, there, *size).await?;
+        there = *size;
+        for _ in 0..200 {
+            claim_one(store).await?;
+        }
+        let mut took = histogram();
+        for _ in 0..args.claims.min(u32::try_from(*size / 2)?) {
+            if let Some(one) = claim_one(store).await? {
+                took.record(u64::try_from(one.as_micros())?)?;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "microseconds are small")]
+        let p50 = took.value_at_quantile(0.5) as f64;
+        let ratio = p50 / *first.get_or_insert(p50);
+        println!("{size:>12}  {p50:>10.0}  {:>10}  {ratio:>7.2}", took.value_at_quantile(0.99));
+        if ratio > BAR {
+            println!("the bar of {BAR} is missed");
+        }
+    }
+    Ok(())
+}

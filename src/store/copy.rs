@@ -1,0 +1,544 @@
+//! Moving house: everything from one database into another, in pages, from where an earlier attempt stopped, and compared
+//! at the end by counts and checksums of both sides.
+//!
+//! The log of callbacks stays behind: it is folded first, and what it says is in `callback`. Duties and the pace towards
+//! Nium begin anew.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use rusqlite::types::{ToSql, Value};
+use sha2::{Digest, Sha256};
+
+use super::error::StoreError;
+use super::sql::{read, work};
+use super::tx::{Row, Tx};
+use super::{Backend, Store};
+
+/// Rows in one transaction.
+const PAGE: usize = 1_000;
+/// Rows in one statement.
+const AT_ONCE: usize = 100;
+
+const PROGRESS: &str = "CREATE TABLE IF NOT EXISTS copy_progress
+     (name TEXT PRIMARY KEY, place TEXT NOT NULL, done BIGINT NOT NULL)";
+
+/// A table, its columns, and how many of them, from the first on, are its key.
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Every column of it, the key first.
+    pub columns: &'static [&'static str],
+    key: usize,
+    /// The table whose ids are given out by the database, with the column.
+    numbers: Option<(&'static str, &'static str)>,
+}
+
+const fn table(
+    name: &'static str,
+    columns: &'static [&'static str],
+    key: usize,
+    numbers: Option<(&'static str, &'static str)>,
+) -> Table {
+    Table { name, columns, key, numbers }
+}
+
+/// Every table that moves.
+pub const TABLES: &[Table] = &[
+    table(
+        "callback",
+        &["id", "customer", "request_id", "source", "template", "first_at", "last_at", "deliveries"],
+        1,
+        Some(("callback_log", "id")),
+    ),
+    table(
+        "cases",
+        &["customer", "version", "state", "data", "since", "attempts_used", "beside", "next_what", "next_at"],
+        1,
+        None,
+    ),
+    table("snapshot", &["customer", "looked_at", "facts", "sealed", "marked"], 1, None),
+    table("history", &["id", "customer", "at", "version", "what", "detail"], 1, Some(("history", "id"))),
+    table(
+        "effect",
+        &[
+            "seq",
+            "key",
+            "customer",
+            "lane",
+            "kind",
+            "status",
+            "due_at",
+            "epoch",
+            "lease_until",
+            "attempts",
+            "created_at",
+            "ended_at",
+            "payload",
+            "sealed",
+            "said",
+            "outcome",
+            "forgiven",
+            "progress",
+            "holder",
+            "destination",
+            "event_id",
+            "behind",
+        ],
+        1,
+        Some(("effect", "seq")),
+    ),
+    table(
+        "event",
+        &["seq", "position", "id", "customer", "kind", "version", "at", "body"],
+        1,
+        Some(("event", "seq")),
+    ),
+    table(
+        "endpoint",
+        &["name", "seen_at", "last_success_at", "failing_since", "disabled_at", "probe_at"],
+        1,
+        None,
+    ),
+    table("attempt", &["effect", "number", "at", "outcome"], 2, None),
+    table("data_key", &["customer", "wrapped", "created_at"], 1, None),
+    table("application", &["customer", "sealed", "stored_at"], 1, None),
+    table("token", &["id", "hash", "role", "name", "created_at", "revoked_at"], 1, None),
+    table("idempotency", &["key", "customer", "body_mark", "status", "sealed", "stored_at"], 1, None),
+    table(
+        "sweep",
+        &[
+            "id",
+            "kind",
+            "asked_by",
+            "asked_at",
+            "page",
+            "pages",
+            "total",
+            "seen",
+            "found",
+            "unreadable",
+            "failures",
+            "trouble",
+            "due_at",
+            "ended_at",
+            "outcome",
+            "back",
+        ],
+        1,
+        Some(("sweep", "id")),
+    ),
+    table(
+        "finding",
+        &["id", "customer", "found_by", "found_at", "since", "judge_at", "missing"],
+        1,
+        Some(("finding", "id")),
+    ),
+    table("alarm", &["name", "raised_at"], 1, None),
+    table("redirect", &["customer", "sealed", "stored_at", "expires_at"], 1, None),
+    table("rfi", &["customer", "sealed", "fetched_at"], 1, None),
+    table("mark", &["mark", "customer"], 2, None),
+    table("note", &["id", "customer", "sealed"], 1, None),
+    table("in_hand", &["customer", "taken_by", "since", "note"], 1, None),
+    table(
+        "approval",
+        &[
+            "seq",
+            "id",
+            "customer",
+            "version",
+            "what",
+            "asked_by",
+            "asked_at",
+            "expires_at",
+            "sealed",
+            "note",
+            "status",
+            "decided_by",
+            "decided_at",
+            "decided_note",
+            "effect",
+        ],
+        1,
+        Some(("approval", "seq")),
+    ),
+    table(
+        "link",
+        &["id", "customer", "hash", "made_by", "made_at", "expires_at", "revoked_at", "visits"],
+        1,
+        None,
+    ),
+    table("visit", &["hash", "link", "customer", "ends_at"], 1, None),
+    table("draft", &["link", "customer", "sealed", "stored_at"], 1, None),
+    table("quiet", &["customer", "since"], 1, None),
+    table(
+        "audit",
+        &[
+            "id",
+            "at",
+            "customer",
+            "actor",
+            "what",
+            "detail",
+            "erased_at",
+            "seq",
+            "salt",
+            "commitment",
+            "mac",
+            "key_id",
+        ],
+        1,
+        Some(("audit", "id")),
+    ),
+    table("audit_head", &["name", "seq", "mac", "key_id", "signature"], 1, None),
+    table("audit_checkpoint", &["number", "seq", "at", "mac", "key_id", "signature"], 1, None),
+    // Last: whoever is due here has everything else on file.
+    table(
+        "head",
+        &[
+            "customer",
+            "rank",
+            "wanted",
+            "handled",
+            "due_at",
+            "epoch",
+            "lease_until",
+            "failures",
+            "unreadable",
+            "historic",
+            "holder",
+        ],
+        1,
+        None,
+    ),
+];
+
+/// Tables that stay behind.
+pub const LEFT: &[&str] =
+    &["callback_log", "cursor", "duty", "pace", "schema_version", "copy_progress", "sqlite_sequence"];
+
+/// How far a copy has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The table.
+    pub table: &'static str,
+    /// Rows of it that are done.
+    pub rows: u64,
+    /// Rows it has.
+    pub of: u64,
+    /// They are compared; before that they are copied.
+    pub compares: bool,
+}
+
+/// What was copied, or compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// Tables.
+    pub tables: usize,
+    /// Rows of all of them.
+    pub rows: u64,
+}
+
+/// Why a copy ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// One of the databases.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// Somebody works on it.
+    #[error("replicas still work on {0}: stop all of them first")]
+    InUse(&'static str),
+    /// The target is not empty.
+    #[error("the target holds {0} rows of {1} already: copy into an empty database")]
+    NotEmpty(u64, &'static str),
+    /// The target is half a copy of something else.
+    #[error("the target holds an unfinished copy of {0}: finish that one, or empty the target")]
+    Another(String),
+    /// The two sides differ.
+    #[error("{table} differs: {from} rows in the source, {to} in the target{because}; do not use the target")]
+    Differs {
+        /// The table.
+        table: &'static str,
+        /// Rows of the source.
+        from: u64,
+        /// Rows of the target.
+        to: u64,
+        /// What else is known.
+        because: &'static str,
+    },
+}
+
+/// Copies everything, or what an earlier attempt left to copy, and compares both sides. `source` names the source for
+/// whoever tries again; it holds no password.
+pub async fn copy(
+    from: &Store,
+    to: &Store,
+    source: &str,
+    tell: impl Fn(Progress),
+) -> Result<Done, CopyError> {
+    let now = from.clock.now();
+    from.quieten(now).await?;
+    to.begin_copy(source).await?;
+    for table in TABLES {
+        let of = from.count(table).await?;
+        loop {
+            let (after, rows) = to.copied(table).await?;
+            tell(Progress { table: table.name, rows, of, compares: false });
+            let page = from.page(table, after).await?;
+            if page.is_empty() {
+                break;
+            }
+            to.put_page(table, page, rows).await?;
+        }
+    }
+    let done = compare(from, to, &tell).await?;
+    let last = from.read(read::last_callback).await?;
+    to.end_copy(last).await?;
+    Ok(done)
+}
+
+/// Compares both sides, table by table.
+pub async fn compare(from: &Store, to: &Store, tell: impl Fn(Progress)) -> Result<Done, CopyError> {
+    let mut done = Done::default();
+    for table in TABLES {
+        let of = from.count(table).await?;
+        let (theirs, ours) = (from.sum(table, of, &tell).await?, to.sum(table, of, &|_| ()).await?);
+        if theirs != ours {
+            let same = theirs.rows == ours.rows;
+            let because =
+                if same { ", and not the same ones: the source has changed, or the target" } else { "" };
+            return Err(CopyError::Differs { table: table.name, from: theirs.rows, to: ours.rows, because });
+        }
+        done.tables += 1;
+        done.rows += theirs.rows;
+    }
+    Ok(done)
+}
+
+/// The rows of one side: how many, and the sum of their hashes, whatever their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    rows: u64,
+    hashes: u128,
+}
+
+impl Sum {
+    fn add(&mut self, row: &[Value]) {
+        let mut hash = Sha256::new();
+        for value in row {
+            let (kind, bytes) = match value {
+                Value::Null => (0, Vec::new()),
+                Value::Integer(number) => (1, number.to_le_bytes().to_vec()),
+                Value::Real(number) => (2, number.to_le_bytes().to_vec()),
+                // As it arrives in a database whose texts cannot hold it.
+                Value::Text(text) => (3, text.replace('\0', "\u{fffd}").into_bytes()),
+                Value::Blob(bytes) => (4, bytes.clone()),
+            };
+            hash.update([kind]);
+            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(&bytes);
+        }
+        let first = hash.finalize().first_chunk().copied().unwrap_or_default();
+        self.hashes = self.hashes.wrapping_add(u128::from_le_bytes(first));
+        self.rows += 1;
+    }
+}
+
+type Key = Vec<Value>;
+
+impl Table {
+    fn key_columns(&self) -> String {
+        self.columns.get(..self.key).unwrap_or_default().join(", ")
+    }
+
+    fn key_of(&self, row: &[Value]) -> Key {
+        row.get(..self.key).unwrap_or_default().to_vec()
+    }
+}
+
+fn refs(values: &[Value]) -> Vec<&dyn ToSql> {
+    values.iter().map(|value| -> &dyn ToSql { value }).collect()
+}
+
+fn page(tx: &Tx<'_>, table: &Table, after: Option<&Key>) -> Result<Vec<Vec<Value>>, StoreError> {
+    let (columns, key) = (table.columns.join(", "), table.key_columns());
+    let marks = vec!["?"; table.key].join(", ");
+    let wanted = if after.is_some() { format!("WHERE ({key}) > ({marks})") } else { String::new() };
+    let sql = format!("SELECT {columns} FROM {} {wanted} ORDER BY {key} LIMIT {PAGE}", table.name);
+    let values = after.cloned().unwrap_or_default();
+    tx.all(&sql, &refs(&values), |row: &Row| (0..table.columns.len()).map(|index| row.get(index)).collect())
+}
+
+fn put(tx: &Tx<'_>, table: &Table, rows: &[Vec<Value>]) -> Result<(), StoreError> {
+    let one = format!("({})", vec!["?"; table.columns.len()].join(", "));
+    for some in rows.chunks(AT_ONCE) {
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {}",
+            table.name,
+            table.columns.join(", "),
+            vec![one.as_str(); some.len()].join(", ")
+        );
+        let values: Vec<Value> = some.concat();
+        tx.execute(&sql, &refs(&values))?;
+    }
+    Ok(())
+}
+
+/// A key as text: it is read back by [`key_from`].
+fn key_text(key: &[Value]) -> String {
+    let parts = key.iter().map(|value| match value {
+        Value::Integer(number) => format!("i{number}"),
+        Value::Blob(bytes) => format!("b{}", hex::encode(bytes)),
+        Value::Text(text) => format!("t{}", hex::encode(text)),
+        Value::Null | Value::Real(_) => String::new(),
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn key_from(text: &str) -> Option<Key> {
+    let part = |part: &str| match part.split_at_checked(1)? {
+        ("i", number) => number.parse().ok().map(Value::Integer),
+        ("b", bytes) => hex::decode(bytes).ok().map(Value::Blob),
+        ("t", bytes) => String::from_utf8(hex::decode(bytes).ok()?).ok().map(Value::Text),
+        _ => None,
+    };
+    text.split(' ').map(part).collect()
+}
+
+impl Store {
+    /// Folds what waits and frees what the dead held; fails if somebody alive works on it.
+    async fn quieten(&self, now: Timestamp) -> Result<(), CopyError> {
+        if matches!(self.backend, Backend::Postgres(_)) {
+            let busy = "SELECT 1 FROM duty
+                     WHERE until > ?1 UNION ALL SELECT 1 FROM head WHERE lease_until > ?1 LIMIT 1";
+            let at = now.as_millisecond();
+            if self.read(move |tx| tx.exists(busy, params![at])).await? {
+                return Err(CopyError::InUse("the source"));
+            }
+        }
+        self.write(move |tx| work::release_the_dead(tx, None, now)).await?;
+        while self.read(|tx| tx.one(tx.dialect().unfolded, params![], |row| row.get::<i64>(0))).await? > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Law: a target is empty, or a copy of the same source that was not finished.
+    async fn begin_copy(&self, source: &str) -> Result<(), CopyError> {
+        let there = source.to_owned();
+        let before = self
+            .write(move |tx| {
+                tx.execute(PROGRESS, params![])?;
+                tx.first(
+                    "SELECT place FROM copy_progress
+                         WHERE name = ''",
+                    params![],
+                    |row| row.get::<String>(0),
+                )
+            })
+            .await?;
+        match before {
+            Some(before) if before == there => return Ok(()),
+            Some(before) => return Err(CopyError::Another(before)),
+            None => {}
+        }
+        for table in TABLES {
+            let rows = self.count(table).await?;
+            if rows > 0 {
+                self.write(|tx| tx.execute("DROP TABLE copy_progress", params![])).await?;
+                return Err(CopyError::NotEmpty(rows, table.name));
+            }
+        }
+        let put = "INSERT INTO copy_progress (name, place, done) VALUES ('', ?1, 0)";
+        self.write(move |tx| tx.execute(put, params![there])).await?;
+        Ok(())
+    }
+
+    async fn count(&self, table: &'static Table) -> Result<u64, StoreError> {
+        let sql = format!("SELECT count(*) FROM {}", table.name);
+        let count: i64 = self.read(move |tx| tx.one(&sql, params![], |row| row.get(0))).await?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// The last key that was copied, and how many rows there are before it.
+    async fn copied(&self, table: &'static Table) -> Result<(Option<Key>, u64), StoreError> {
+        let sql = "SELECT place, done FROM copy_progress WHERE name = ?1";
+        let read = |row: &Row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?));
+        let found = self.read(move |tx| tx.first(sql, params![table.name], read)).await?;
+        Ok(found
+            .map_or((None, 0), |(place, done)| (key_from(&place), u64::try_from(done).unwrap_or_default())))
+    }
+
+    async fn page(&self, table: &'static Table, after: Option<Key>) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.read(move |tx| page(tx, table, after.as_ref())).await
+    }
+
+    /// Law: rows and how far they reach are written together.
+    async fn put_page(
+        &self,
+        table: &'static Table,
+        rows: Vec<Vec<Value>>,
+        before: u64,
+    ) -> Result<(), StoreError> {
+        let place = rows.last().map(|row| key_text(&table.key_of(row))).unwrap_or_default();
+        let done = i64::try_from(before)
+            .unwrap_or(i64::MAX)
+            .saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        self.write(move |tx| {
+            put(tx, table, &rows)?;
+            tx.execute(
+                "INSERT INTO copy_progress (name, place, done) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET place = excluded.place, done = excluded.done",
+                params![table.name, place, done],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    async fn sum(&self, table: &'static Table, of: u64, tell: &impl Fn(Progress)) -> Result<Sum, StoreError> {
+        let (mut sum, mut after) = (Sum::default(), None);
+        loop {
+            let rows = self.page(table, after).await?;
+            for row in &rows {
+                sum.add(row);
+            }
+            tell(Progress { table: table.name, rows: sum.rows, of, compares: true });
+            match rows.last() {
+                Some(last) => after = Some(table.key_of(last)),
+                None => return Ok(sum),
+            }
+        }
+    }
+
+    /// New numbers go on after the old ones, and the database may be served from.
+    async fn end_copy(&self, last_callback: Option<Timestamp>) -> Result<(), StoreError> {
+        let last = last_callback.map_or(0, Timestamp::as_millisecond);
+        let on_postgres = matches!(self.backend, Backend::Postgres(_));
+        self.write(move |tx| {
+            if on_postgres {
+                for table in TABLES {
+                    let Some((of, column)) = table.numbers else { continue };
+                    let key = table.key_columns();
+                    let sql = format!(
+                        "SELECT setval(pg_get_serial_sequence('{of}', '{column}'), max({key})) FROM {}
+                         HAVING max({key}) > 0",
+                        table.name
+                    );
+                    tx.query(&sql, params![])?;
+                }
+                tx.execute("UPDATE cursor SET position = ?1 WHERE name = 'last_callback'", params![last])?;
+            } else if last > 0 {
+                // The newest row of the log tells when the last callback came; it is folded already.
+                let id: i64 =
+                    tx.one("SELECT coalesce(max(id), 0) + 1 FROM callback", params![], |row| row.get(0))?;
+                tx.execute(
+                    "INSERT INTO callback_log (id, at, looks, source) VALUES (?1, ?2, 0, 'callback')",
+                    params![id, last],
+                )?;
+                tx.execute("UPDATE cursor SET position = ?1 WHERE name = 'fold'", params![id])?;
+            }
+            tx.execute("DROP TABLE copy_progress", params![]).map(drop)
+        })
+        .await
+    }
+}

@@ -1,0 +1,19 @@
+//! What the two databases say in different words. Everything else of SQL is the same for both, see [`super::sql`].
+
+/// Words of one database. The same words stand in its migrations, where an index is made of them.
+pub(super) struct Dialect {
+    /// After a query that claims: rows that another replica is about to claim are passed over.
+    pub(super) skip_locked: &'static str,
+    /// How many callbacks wait in the log for the fold.
+    pub(super) unfolded: &'static str,
+    /// When the last callback or webhook came, if one has.
+    pub(super) last_callback: &'static str,
+    /// Drops log rows between two ids from before a moment, if folded rows stay in the log.
+    pub(super) drop_log: Option<&'static str>,
+    /// Nium's compliance status in the facts of a snapshot.
+    pub(super) compliance: &'static str,
+    /// Nium's platform status in the facts of a snapshot.
+    pub(super) status: &'static str,
+    /// Person or company, in the facts of a snapshot.
+    pub(super) kind: &'static str,
+}

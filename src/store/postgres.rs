@@ -1,0 +1,242 @@
+//! The store of several replicas: PostgreSQL. One thread of its own takes the callbacks in and folds them (see
+//! [`intake`] and [`fold`]) and passes hints between replicas ([`hints`]); everything else is a transaction on a pool of
+//! connections, on threads where blocking is allowed ([`session`]).
+//!
+//! Every statement is sent unnamed with the kinds of its values, so that a transaction pooler may stand in between, and
+//! nothing that was prepared outlives a migration.
+
+mod connect;
+mod fold;
+mod hints;
+mod intake;
+mod session;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use jiff::Timestamp;
+use rusqlite::params;
+use tokio::sync::{Notify, OnceCell};
+
+use self::connect::Connector;
+use self::intake::{Entry, Intake};
+pub(super) use self::session::Session;
+use super::dialect::Dialect;
+use super::error::StoreError;
+use super::tx::Tx;
+use super::{Turns, Use, migrate, wake::Wake};
+use crate::clock::Clock;
+use crate::domain::nudge::Nudge;
+
+/// What PostgreSQL says in its own words.
+pub(super) const DIALECT: Dialect = Dialect {
+    // differs: several replicas claim at once
+    skip_locked: "FOR UPDATE SKIP LOCKED",
+    // differs: the fold takes rows out of the log, see `fold`; more than this many are as bad as this many
+    unfolded: "SELECT count(*) FROM (SELECT 1 FROM callback_log LIMIT 100000) AS waiting",
+    // differs: what was folded is not in the log any more
+    last_callback: "SELECT position FROM cursor WHERE name = 'last_callback' AND position > 0",
+    // differs: what was folded is not in the log any more
+    drop_log: None,
+    // differs: damaged facts are kept out by a CHECK
+    compliance: "(facts::json ->> 'compliance')",
+    status: "(facts::json ->> 'status')",
+    kind: "(facts::json ->> 'kind')",
+};
+
+/// The next turn: the budget is whole again an interval later than it would have been, and who comes too early waits.
+const TURN: &str =
+    "WITH clock AS (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now)
+     INSERT INTO pace AS p (name, next_at) SELECT 'nium', now + ?1 FROM clock
+     ON CONFLICT (name) DO UPDATE SET
+         next_at = greatest(p.next_at, (SELECT now FROM clock)) + ?1
+     RETURNING next_at - ?1 - ?2 - (SELECT now FROM clock)";
+
+/// How often a transaction that was in another's way is tried.
+const TRIES: u32 = 8;
+/// The pause before the second try; each further one is as much longer.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+/// How long a caller waits for a free connection, or for a new one.
+const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+
+/// Where the database is, and how to talk to it.
+#[derive(Clone)]
+pub struct Options {
+    /// `postgres://user:password@host:port/database`, without `sslmode`. Secret.
+    pub url: String,
+    /// The same database without the transaction pooler that stands before it, for LISTEN. Secret.
+    pub listen_url: Option<String>,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// Connections at most, besides four for intake, fold and hints.
+    pub connections: usize,
+}
+
+/// How a connection to the database is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: the way to the database is trusted.
+    Off,
+    /// Encrypted, with the server's certificate and name verified: by this file of certificates (PEM), or by what the
+    /// system trusts.
+    Verified(Option<PathBuf>),
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+/// A PostgreSQL database. It need not be there when it is opened.
+pub(super) struct Postgres {
+    pool: Pool,
+    intake: Intake,
+    rings: Arc<Notify>,
+    schema: OnceCell<()>,
+    used: Use,
+    clock: Clock,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Postgres {
+    /// Prepares everything and connects to nothing yet.
+    // differs: the database may be away, so migrations wait until it is there, see `ready`
+    pub(super) fn open(options: &Options, used: Use, clock: Clock, wake: Wake) -> Result<Self, StoreError> {
+        let connector = Connector::new(&options.url, &options.tls)?;
+        let listener = match &options.listen_url {
+            Some(url) => Connector::new(url, &options.tls)?,
+            None => connector.clone(),
+        };
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(connector.config.clone(), connector.tls.clone(), recycling);
+        let pool = Pool::builder(manager)
+            .max_size(options.connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(CONNECTION_WAIT))
+            .create_timeout(Some(CONNECTION_WAIT))
+            .build()
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let rings = Arc::new(Notify::new());
+        let (intake, thread) = match used {
+            Use::Serve | Use::Move => {
+                let hints = hints::Hints { listener, wake, rings: Arc::clone(&rings) };
+                let (intake, thread) = intake::start(connector, hints)?;
+                (intake, Some(thread))
+            }
+            Use::Tool => (Intake::closed(), None),
+        };
+        Ok(Self { pool, intake, rings, schema: OnceCell::new(), used, clock, thread: Mutex::new(thread) })
+    }
+
+    /// Waits until the database has this release's schema. Fails if it is away, or was written by a newer release.
+    pub(super) async fn ready(&self) -> Result<(), StoreError> {
+        self.schema
+            .get_or_try_init(async || {
+                let used = self.used;
+                self.run("BEGIN", move |session| {
+                    migrate::postgres(session)?;
+                    let durable = "SELECT current_setting('synchronous_commit') <> 'off'";
+                    if !session.query(durable, &[])?.first().map_or(Ok(false), |row| row.get(0))? {
+                        return Err(StoreError::NotDurable);
+                    }
+                    let half = used != Use::Move && migrate::postgres_is_half_a_copy(session)?;
+                    if half { Err(StoreError::HalfACopy) } else { Ok(()) }
+                })
+                .await?;
+                // From now on callbacks go into its tables.
+                self.intake.open();
+                Ok(())
+            })
+            .await
+            .copied()
+    }
+
+    /// Appends one nudge to the log and waits until it is on disk there.
+    pub(super) async fn record(&self, nudge: Nudge, at: Timestamp, again: bool) -> Result<i64, StoreError> {
+        self.ready().await?;
+        self.intake.record(Entry { nudge, at_ms: at.as_millisecond(), again }).await
+    }
+
+    /// Runs one transaction.
+    // differs: transactions run beside each other; one that was in another's way is tried again
+    pub(super) async fn write<T, F>(&self, mut work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ready().await?;
+        self.run("BEGIN", move |session| work(&Tx::Postgres(session))).await
+    }
+
+    /// Runs one transaction that only reads.
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ready().await?;
+        let mut query = Some(query);
+        let work = move |session: &Session| match query.take() {
+            Some(query) => query(&Tx::Postgres(session)),
+            None => Err(StoreError::Unavailable("a read was in the way of another transaction".to_owned())),
+        };
+        self.run("BEGIN READ ONLY", work).await
+    }
+
+    /// Takes the next turn of a budget that all replicas share. Gives how long to wait for it.
+    // differs: one process counts for itself
+    pub(super) async fn take_turn(&self, turns: Turns) -> Result<Duration, StoreError> {
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let (interval, ahead) = (micros(turns.interval), micros(turns.ahead));
+        let wait =
+            self.write(move |tx| tx.one(TURN, params![interval, ahead], |row| row.get::<i64>(0))).await?;
+        Ok(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
+    }
+
+    /// Tells the other replicas, soon, that there may be something to do.
+    pub(super) fn ring(&self) {
+        self.rings.notify_one();
+    }
+
+    async fn run<T, F>(&self, begin: &'static str, mut work: F) -> Result<T, StoreError>
+    where
+        F: FnMut(&Session) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let client = self.pool.get().await.map_err(|error| connect::away(&error))?;
+        let machine_clock = matches!(self.clock, Clock::System);
+        let runtime = tokio::runtime::Handle::current();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut session = Session::new(client, runtime, machine_clock);
+            for attempt in 1.. {
+                match session.transact(begin, &mut work) {
+                    Err(StoreError::InTheWay(_)) if attempt < TRIES => session.pause(BETWEEN_TRIES * attempt),
+                    end => return end,
+                }
+            }
+            unreachable!("the last try ends the loop")
+        });
+        done.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    /// Finishes what waits and closes the connections. Blocks until the thread has ended.
+    pub(super) fn close(&self) {
+        self.intake.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a store thread panicked");
+        }
+        self.pool.close();
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").finish_non_exhaustive()
+    }
+}

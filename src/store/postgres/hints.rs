@@ -1,0 +1,92 @@
+//! Hints between replicas, by LISTEN and NOTIFY: they carry no data, they may be lost, and the poll alone suffices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+use tokio_postgres::AsyncMessage;
+
+use super::connect::Connector;
+use super::intake::Line;
+use crate::store::error::StoreError;
+use crate::store::wake::Wake;
+
+/// Between two hints at least; all that happened in between is one.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// The pause before a lost connection is made again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Who hears, and who is to be told.
+pub(super) struct Hints {
+    /// A connection on which LISTEN works.
+    pub(super) listener: Connector,
+    /// The bell of this replica.
+    pub(super) wake: Wake,
+    /// Something happened that the others should hear of.
+    pub(super) rings: Arc<Notify>,
+}
+
+impl Hints {
+    /// There may be something to do, here or in another replica.
+    pub(super) fn ring(&self) {
+        self.wake.wake();
+        self.rings.notify_one();
+    }
+}
+
+/// Tells and listens for as long as the intake lives.
+pub(super) async fn run(hints: &Hints) {
+    if hints.wake.is_silent() {
+        std::future::pending::<()>().await;
+    }
+    tokio::join!(tell(hints), listen(hints));
+}
+
+async fn tell(hints: &Hints) {
+    let mut line = Line::new(&hints.listener);
+    loop {
+        hints.rings.notified().await;
+        let told =
+            async { Ok::<_, StoreError>(line.client().await?.batch_execute("NOTIFY reinstate").await?) };
+        if let Err(error) = told.await {
+            tracing::debug!(%error, "the other replicas were not woken; they poll");
+            line.hang_up();
+            tokio::time::sleep(AGAIN).await;
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+}
+
+async fn listen(hints: &Hints) {
+    loop {
+        if let Err(error) = hear(hints).await {
+            tracing::debug!(%error, "hints of other replicas are not heard; we poll");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn hear(hints: &Hints) -> Result<(), StoreError> {
+    let (client, mut connection) = hints.listener.connect().await?;
+    let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
+    let listening = client.batch_execute("LISTEN reinstate");
+    tokio::pin!(listening);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            answer = &mut listening, if !asked => {
+                answer?;
+                asked = true;
+                // What happened before we listened.
+                hints.wake.wake();
+            }
+            message = messages.next() => match message {
+                Some(Ok(AsyncMessage::Notification(_))) => hints.wake.wake(),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
+            },
+        }
+    }
+}

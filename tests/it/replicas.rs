@@ -1,0 +1,577 @@
+//! Several processes of the real binary on one PostgreSQL database: killed, stopped and continued, started together,
+//! restarted one by one under load; the database restarted, gone for a while, its connections cut. Nothing that was
+//! acknowledged is lost, nothing is done twice, and Nium's budget is kept.
+//!
+//! `REINSTATE_TEST_SEED` repeats a run, `REINSTATE_TEST_KILLS` makes it longer.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reinstate::clock::{Clock, ManualClock};
+use reinstate::domain::id::CustomerHashId;
+use reinstate::store::rows::{Finished, Seats};
+use reinstate::store::wake::Wake;
+use reinstate::store::{Place, PostgresOptions, PostgresTls, Store, Turns, Use};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::database::Database;
+use crate::house::{lasting_address, number, spawn};
+use crate::postgres::{self, Cluster, Pooler};
+use crate::proxy::Proxy;
+use crate::restart::{Ground, nothing_was_lost_and_nothing_was_done_twice};
+
+/// How long everything may take after the last trouble.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Customers on their way at once.
+const CUSTOMERS: usize = 10;
+/// Between two callbacks of the load: 50 a second.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Several processes behind one address.
+pub struct Fleet {
+    pub ground: Arc<Ground>,
+    balancer: Proxy,
+    running: Vec<Child>,
+}
+
+impl Fleet {
+    /// `count` processes on this database, started.
+    pub async fn start(
+        count: usize,
+        database: Database,
+        settings: &[(&str, &str)],
+    ) -> (Self, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let publics: Vec<SocketAddr> = (0..count).map(|_| lasting_address()).collect();
+        let balancer = Proxy::to(publics.clone()).await;
+        let mut ground = Ground::with(&publics, balancer.address, database, folder.path()).await;
+        ground = ground.set("TELEMETRY__LOG", "off");
+        for (key, value) in settings {
+            ground = ground.set(key, value);
+        }
+        ground.nium_is_behind().await;
+        let running = (0..count).map(|number| ground.start_at(number)).collect();
+        let fleet = Self { ground: Arc::new(ground), balancer, running };
+        fleet.ground.first_sweep_is_over().await;
+        (fleet, folder)
+    }
+
+    async fn kill(&mut self, number: usize) {
+        self.running[number].kill().await.unwrap();
+    }
+
+    fn start_at(&mut self, number: usize) {
+        self.running[number] = self.ground.start_at(number);
+    }
+
+    /// Sends a signal by its name.
+    fn signal(&self, number: usize, name: &str) {
+        let pid = self.running[number].id().unwrap().to_string();
+        let sent = std::process::Command::new("kill").arg(format!("-{name}")).arg(pid).status().unwrap();
+        assert!(sent.success(), "SIG{name}");
+    }
+
+    /// A callback, at whichever replica answers: one that is starting does not yet.
+    async fn call(&self, id: uuid::Uuid) {
+        let begun = Instant::now();
+        loop {
+            let url = format!("http://{}/callback/compliance?customerHashId={id}", self.ground.door().public);
+            let answer = self.ground.http.post(url).timeout(Duration::from_secs(10)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "nobody takes a callback");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What one process says of its readiness.
+    async fn readiness(&self, number: usize) -> Option<(u16, String)> {
+        let url = format!("http://{}/readyz", self.ground.doors[number].public);
+        let answer = self.ground.http.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.ok()?;
+        Some((status, body["status"].as_str()?.to_owned()))
+    }
+
+    async fn until_ready(&self, number: usize, word: &str) {
+        let begun = Instant::now();
+        loop {
+            let said = self.readiness(number).await;
+            if said.as_ref().is_some_and(|(status, said)| *status == 200 && said == word) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "replica {number} is not {word}: {said:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whose word the database has for this.
+    fn number(&self, sql: &str) -> i64 {
+        self.ground.database.number(sql)
+    }
+}
+
+/// Journeys and callbacks that go on until they are told to stop.
+struct Traffic {
+    journeys: tokio::task::JoinSet<String>,
+    load: tokio::task::JoinHandle<Vec<crate::restart::Acknowledged>>,
+    over: Arc<AtomicBool>,
+    ids: BTreeSet<String>,
+    started: usize,
+}
+
+impl Traffic {
+    fn start(ground: &Arc<Ground>, pause: Duration) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let load = spawn({
+            let (ground, over) = (Arc::clone(ground), Arc::clone(&over));
+            async move { ground.load(&over, pause).await }
+        });
+        Self { journeys: tokio::task::JoinSet::new(), load, over, ids: BTreeSet::new(), started: 0 }
+    }
+
+    /// Keeps as many journeys on their way as there should be.
+    fn keep_up(&mut self, ground: &Arc<Ground>) {
+        while let Some(done) = self.journeys.try_join_next() {
+            self.ids.insert(done.unwrap());
+        }
+        while self.journeys.len() < CUSTOMERS {
+            let (ground, number) = (Arc::clone(ground), self.started);
+            self.journeys.spawn(async move { ground.journey(number).await });
+            self.started += 1;
+        }
+    }
+
+    /// Everybody arrives, and then everything must hold.
+    async fn end(mut self, ground: &Ground, seed: u64) {
+        match tokio::time::timeout(PATIENCE, self.journeys.join_all()).await {
+            Ok(rest) => self.ids.extend(rest),
+            Err(tokio::time::error::Elapsed { .. }) => {
+                panic!("seed {seed}: not everybody came back in time: {}", ground.what_is_stuck().await)
+            }
+        }
+        self.over.store(true, Ordering::Relaxed);
+        let acknowledged = self.load.await.unwrap();
+        nothing_was_lost_and_nothing_was_done_twice(ground, &self.ids, &acknowledged, seed).await;
+        println!(
+            "{} customers came back, {} callbacks were answered 200",
+            self.ids.len(),
+            acknowledged.len()
+        );
+    }
+}
+
+fn shared() -> Database {
+    Database::Postgres(postgres::cluster().fresh())
+}
+
+fn seed() -> u64 {
+    let seed = number("REINSTATE_TEST_SEED").unwrap_or_else(|| rand::rng().random());
+    println!("REINSTATE_TEST_SEED={seed}");
+    seed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_restarted_at_random_three_replicas_lose_nothing_and_do_nothing_twice() {
+    let seed = seed();
+    let kills = number("REINSTATE_TEST_KILLS").unwrap_or(60);
+    let mut chance = StdRng::seed_from_u64(seed);
+    let (mut fleet, _folder) = Fleet::start(3, shared(), &[]).await;
+    let mut traffic = Traffic::start(&fleet.ground, PAUSE);
+    for _ in 0..kills {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(Duration::from_millis(chance.random_range(30..500))).await;
+        let number = chance.random_range(0..3);
+        fleet.kill(number).await;
+        if chance.random_bool(0.3) {
+            // The others go on alone for a while.
+            tokio::time::sleep(Duration::from_millis(chance.random_range(100..1_000))).await;
+        }
+        fleet.start_at(number);
+    }
+    traffic.end(&fleet.ground, seed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_stopped_beyond_its_leases_is_fenced() {
+    let seed = seed();
+    let (fleet, _folder) = Fleet::start(3, shared(), &[]).await;
+    let mut traffic = Traffic::start(&fleet.ground, PAUSE);
+    let held = "SELECT count(*) FROM head WHERE lease_until IS NOT NULL AND holder = (
+         SELECT holder FROM head WHERE lease_until IS NOT NULL GROUP BY holder ORDER BY count(*) DESC LIMIT 1)";
+    // Nium is slow, so that whoever is stopped holds something.
+    for endpoint in ["details", "add_customer"] {
+        let slow = json!({ "endpoint": endpoint, "kind": "hang", "ms": 250, "times": 100_000 });
+        let url = format!("{}/__sim/faults", fleet.ground.sim.base_url());
+        assert!(fleet.ground.http.post(url).json(&slow).send().await.unwrap().status().is_success());
+    }
+    for _ in 0..100 {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(PAUSE).await;
+    }
+    fleet.signal(0, "STOP");
+    fleet.balancer.lead_to(fleet.ground.doors[1..].iter().map(|door| door.public).collect());
+    let stopped = Instant::now();
+    assert!(fleet.number(held) > 0);
+    let leases =
+        "SELECT count(*) FROM head WHERE lease_until < extract(epoch FROM clock_timestamp()) * 1000 - 2000";
+    while stopped.elapsed() < Duration::from_secs(75) {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(fleet.number(leases), 0, "others took up what it held");
+    fleet.signal(0, "CONT");
+    for _ in 0..100 {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(PAUSE).await;
+    }
+    traffic.end(&fleet.ground, seed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_lose_nothing_and_double_nothing() {
+    let seed = seed();
+    let mut chance = StdRng::seed_from_u64(seed);
+    let database = shared();
+    let url = database.url();
+    let place = url.split_once('@').unwrap().1.split_once('/').unwrap().0;
+    let way = Proxy::to(vec![place.parse().unwrap()]).await;
+    let through = url.replace(place, &way.address.to_string());
+    let (fleet, _folder) = Fleet::start(2, database, &[("STORE__URL", &through)]).await;
+    let mut traffic = Traffic::start(&fleet.ground, PAUSE);
+    for _ in 0..60 {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(Duration::from_millis(chance.random_range(20..600))).await;
+        way.cut();
+    }
+    traffic.end(&fleet.ground, seed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_pooler_may_stand_in_between() {
+    let seed = seed();
+    let database = shared();
+    let direct = database.url();
+    let pooler = Pooler::start(&direct);
+    let (fleet, _folder) = Fleet::start(
+        2,
+        database,
+        &[("STORE__URL", &pooler.url), ("STORE__LISTEN_URL", &direct), ("STORE__CONNECTIONS", "8")],
+    )
+    .await;
+    let mut traffic = Traffic::start(&fleet.ground, PAUSE);
+    for _ in 0..60 {
+        traffic.keep_up(&fleet.ground);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    traffic.end(&fleet.ground, seed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_restarts_and_is_gone_for_a_minute_loses_nothing() {
+    let seed = seed();
+    let cluster = Arc::new(Cluster::own());
+    let order = async |what: fn(&Cluster)| {
+        let cluster = Arc::clone(&cluster);
+        tokio::task::spawn_blocking(move || what(&cluster)).await.unwrap();
+    };
+    let (mut fleet, _folder) = Fleet::start(3, Database::Postgres(cluster.fresh()), &[]).await;
+    let mut traffic = Traffic::start(&fleet.ground, PAUSE);
+    for mode in [Cluster::stop_fast, Cluster::stop_at_once, Cluster::kill] {
+        for _ in 0..50 {
+            traffic.keep_up(&fleet.ground);
+            tokio::time::sleep(PAUSE).await;
+        }
+        order(mode).await;
+        order(Cluster::start).await;
+    }
+    order(Cluster::stop_at_once).await;
+    let gone = Instant::now();
+    fleet.kill(2).await;
+    // One that starts while the database is away spools too.
+    fleet.start_at(2);
+    let (mut asked, mut kept) = (0, 0);
+    while gone.elapsed() < Duration::from_mins(1) {
+        for number in 0..3 {
+            let url = format!(
+                "http://{}/callback/compliance?customerHashId={}",
+                fleet.ground.doors[number].public,
+                uuid::Uuid::from_u128(seed.into())
+            );
+            let answer = fleet.ground.http.post(url).timeout(Duration::from_secs(10)).send().await;
+            asked += 1;
+            kept += u32::from(answer.is_ok_and(|answer| answer.status() == 200));
+        }
+        tokio::time::sleep(PAUSE * 3).await;
+    }
+    for number in 0..3 {
+        fleet.until_ready(number, "degraded").await;
+    }
+    println!("{asked} callbacks in a minute without a database, {kept} kept");
+    assert!(kept + 3 * 5 >= asked, "all but those while one was starting: {kept} of {asked}");
+    order(Cluster::start).await;
+    for number in 0..3 {
+        fleet.until_ready(number, "ready").await;
+    }
+    traffic.end(&fleet.ground, seed).await;
+    let counted = fleet.number(&format!(
+        "SELECT (SELECT coalesce(sum(deliveries), 0) FROM callback WHERE customer = {id})
+             + (SELECT count(*) FROM callback_log WHERE customer = {id})",
+        id = format!("decode('{:032x}', 'hex')", u128::from(seed))
+    ));
+    assert!(counted >= i64::from(kept), "{counted} on file, {kept} answered 200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_under_load_loses_no_callback() {
+    let (mut fleet, _folder) = Fleet::start(3, shared(), &[("PUBLIC__DRAIN_SECONDS", "2")]).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let caller = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let load = spawn({
+        let (over, address, caller) = (Arc::clone(&over), fleet.balancer.address, caller.clone());
+        async move {
+            let mut answers = Vec::new();
+            let mut number = 0_u128;
+            while !over.load(Ordering::Relaxed) {
+                number += 1;
+                let id = uuid::Uuid::from_u128(number % 7 + 1);
+                let url = format!("http://{address}/callback/compliance?customerHashId={id}");
+                let answer = caller.post(url).header("x-request-id", format!("r-{number}")).send().await;
+                answers
+                    .push(answer.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string()));
+                tokio::time::sleep(PAUSE).await;
+            }
+            answers
+        }
+    });
+    let publics: Vec<SocketAddr> = fleet.ground.doors.iter().map(|door| door.public).collect();
+    for number in 0..3 {
+        fleet.signal(number, "TERM");
+        // A load balancer that asks for readiness, as an orchestrator does.
+        while fleet.readiness(number).await.is_some_and(|(status, _)| status == 200) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        fleet.balancer.lead_to(publics.iter().copied().filter(|public| *public != publics[number]).collect());
+        let ended = tokio::time::timeout(PATIENCE, fleet.running[number].wait()).await.unwrap().unwrap();
+        assert!(ended.success(), "replica {number} ended with {ended}");
+        fleet.start_at(number);
+        fleet.until_ready(number, "ready").await;
+        fleet.balancer.lead_to(publics.clone());
+    }
+    over.store(true, Ordering::Relaxed);
+    let answers = load.await.unwrap();
+    let failed: Vec<_> = answers.iter().filter(|answer| **answer != Ok(200)).collect();
+    assert!(failed.is_empty() && answers.len() > 100, "of {}: {failed:?}", answers.len());
+    let begun = Instant::now();
+    while fleet.number("SELECT count(*) FROM callback WHERE request_id LIKE 'r-%'")
+        < i64::try_from(answers.len()).unwrap()
+    {
+        assert!(begun.elapsed() < PATIENCE, "all of them are on file");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fleet_keeps_to_one_budget_towards_nium() {
+    let (rate, burst) = (20_usize, 10_usize);
+    let settings = [("NIUM__REQUESTS_PER_SECOND", "20"), ("NIUM__BURST", "10")];
+    let (mut fleet, _folder) = Fleet::start(3, shared(), &settings).await;
+    for number in 1..=120_u128 {
+        fleet.call(uuid::Uuid::from_u128(number)).await;
+        if number == 60 {
+            fleet.signal(1, "STOP");
+        }
+        if number == 100 {
+            fleet.signal(1, "CONT");
+            fleet.kill(2).await;
+            fleet.start_at(2);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if fleet.readiness(1).await.is_none() {
+            // It takes nothing while it is stopped.
+            fleet.signal(1, "CONT");
+        }
+    }
+    let begun = Instant::now();
+    let asked = loop {
+        let journal = serde_json::to_value(fleet.ground.sim.journal()).unwrap();
+        let looks = journal.as_array().unwrap().iter().filter(|entry| entry["kind"] == "request");
+        let asked: Vec<Timestamp> = looks.map(|look| look["at"].as_str().unwrap().parse().unwrap()).collect();
+        if asked.len() >= 120 {
+            break asked;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{} calls", asked.len());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    for from in &asked {
+        let second = *from..(*from + Duration::from_secs(1));
+        let within = asked.iter().filter(|at| second.contains(at)).count();
+        // A busy machine holds a call up on its way, and it arrives among those of a quarter of a second later.
+        let most = rate + burst + rate / 4;
+        assert!(within <= most, "{within} calls in a second, {rate} + {burst} allowed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_duty_moves_within_seconds_when_its_holder_dies() {
+    let (mut fleet, _folder) = Fleet::start(3, shared(), &[]).await;
+    let holder = |fleet: &Fleet| {
+        let Database::Postgres(database) = &fleet.ground.database else { panic!("a fleet is on PostgreSQL") };
+        database.sql("SELECT holder FROM duty").unwrap()
+    };
+    let before = holder(&fleet);
+    let owner = |number: usize| {
+        let folder = &fleet.ground.doors[number].spool();
+        std::fs::read_to_string(folder.join("replica")).unwrap()
+    };
+    let number = (0..3).find(|number| before.contains(owner(*number).trim())).expect("somebody is on duty");
+    fleet.kill(number).await;
+    let begun = Instant::now();
+    while holder(&fleet) == before {
+        assert!(begun.elapsed() < Duration::from_secs(15), "nobody took over");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("another was on duty after {:.1} s", begun.elapsed().as_secs_f64());
+    let (status, _) = fleet
+        .ground
+        .api(Method::POST, "/v1/sweeps", None, Some(&json!({})))
+        .await
+        .unwrap_or((202, Value::Null));
+    assert!(status < 300);
+    let running = "SELECT count(*) FROM sweep WHERE ended_at IS NULL";
+    while fleet.number(running) > 0 {
+        assert!(begun.elapsed() < PATIENCE, "the sweep ends");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_replicas_that_start_at_once_migrate_once() {
+    let (fleet, _folder) = Fleet::start(10, shared(), &[("STORE__CONNECTIONS", "4")]).await;
+    for number in 0..10 {
+        fleet.until_ready(number, "ready").await;
+    }
+    assert_eq!(fleet.number("SELECT count(*) FROM schema_version"), 1);
+    assert_eq!(fleet.number("SELECT count(*) FROM sweep"), 1, "and one sweep is for all of them");
+}
+
+/// Two replicas at the door of one database, with clocks that are moved by hand.
+async fn two_stores(clock: &ManualClock) -> (Database, Store, Store) {
+    let database = shared();
+    let open = |name: &str| {
+        let store = Store::open(&database.place(), Use::Serve, Clock::Manual(clock.clone()), Wake::default())
+            .unwrap();
+        store.serves_as(name.to_owned());
+        store
+    };
+    let (one, two) = (open("one"), open("two"));
+    one.ready().await.unwrap();
+    (database, one, two)
+}
+
+fn a_clock() -> ManualClock {
+    ManualClock::new(Timestamp::from_second(1_780_000_000).unwrap())
+}
+
+#[tokio::test]
+async fn one_replica_is_on_duty_at_a_time_and_a_new_one_goes_back_a_page() {
+    let clock = a_clock();
+    let (database, one, two) = two_stores(&clock).await;
+    let span = Duration::from_secs(8);
+    one.ask_sweep("tests", None).await.unwrap();
+    database.sql("UPDATE sweep SET page = 7").unwrap();
+    assert!(one.take_duty(true, span).await.unwrap());
+    assert_eq!(database.number("SELECT page FROM sweep"), 6, "nobody knows how far the one before had come");
+    assert!(one.take_duty(false, span).await.unwrap() && !two.take_duty(true, span).await.unwrap());
+    clock.set(clock.now() + span);
+    let (first, second) = tokio::join!(one.take_duty(false, span), two.take_duty(false, span));
+    assert!(first.unwrap() ^ second.unwrap(), "one of them, whoever comes first");
+    clock.set(clock.now() + span);
+    assert!(two.take_duty(false, span).await.unwrap() && !one.take_duty(false, span).await.unwrap());
+    two.leave_duty().await.unwrap();
+    assert!(one.take_duty(false, span).await.unwrap(), "whoever stops leaves it to others");
+}
+
+#[tokio::test]
+async fn what_a_replica_held_is_given_back_under_its_name_alone() {
+    let clock = a_clock();
+    let (_database, one, two) = two_stores(&clock).await;
+    for number in 1..=4_u8 {
+        one.refresh(CustomerHashId::from_bytes([number; 16])).await.unwrap();
+    }
+    let (lease, seats) = (Duration::from_mins(1), |all| Seats { all, swept: all, turn: 1 });
+    let mine = one.claim(lease, seats(2)).await.unwrap();
+    let theirs = two.claim(lease, seats(2)).await.unwrap();
+    assert_eq!((mine.len(), theirs.len()), (2, 2));
+    let kept = HashSet::from([mine[0].lease.customer]);
+    assert_eq!(one.release_lost(kept, HashSet::new()).await.unwrap(), 1, "what is not in hand");
+    let again = two.claim(lease, seats(9)).await.unwrap();
+    assert_eq!(
+        again.iter().map(|claimed| claimed.lease.customer).collect::<Vec<_>>(),
+        [mine[1].lease.customer]
+    );
+    assert_eq!(one.forget(&mine[1].lease).await.unwrap(), Finished::LeaseLost, "it is another's now");
+    assert_eq!(one.release_the_dead().await.unwrap(), 1, "an earlier process of its name");
+    assert_eq!(two.release_the_dead().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn turns_are_counted_for_all_replicas_together() {
+    let (_database, one, two) = two_stores(&a_clock()).await;
+    let turns = Turns { interval: Duration::from_secs(10), ahead: Duration::from_secs(30) };
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        for store in [&one, &two] {
+            waits.push(store.take_turn(turns).await.unwrap().unwrap().as_secs_f64());
+        }
+    }
+    assert!(waits[..4].iter().all(|wait| *wait == 0.0), "a burst of four: {waits:?}");
+    assert!((9.0..=10.0).contains(&waits[4]) && (19.0..=20.0).contains(&waits[5]), "{waits:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_says_yes_too_early_is_refused() {
+    let database = postgres::cluster().fresh();
+    let name = database.name().to_owned();
+    database.sql(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).unwrap();
+    let early = Database::Postgres(database);
+    let store = Store::open(&early.place(), Use::Serve, Clock::System, Wake::default()).unwrap();
+    let refused = store.ready().await.unwrap_err().to_string();
+    assert!(refused.contains("synchronous_commit"), "{refused}");
+    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_is_verified_and_a_password_is_bound_to_it() {
+    let cluster = postgres::cluster();
+    let database = cluster.fresh();
+    let base = database.url().replace("?sslmode=disable", "");
+    let ready = async |url: String, tls: PostgresTls| {
+        let options = PostgresOptions { url, listen_url: None, tls, connections: 2 };
+        let place = Place::Postgres(Box::new(options));
+        match Store::open(&place, Use::Tool, Clock::System, Wake::default()) {
+            Ok(store) => store.ready().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let known = PostgresTls::Verified(Some(cluster.ca()));
+    ready(format!("{base}?channel_binding=require"), known.clone()).await.unwrap();
+    let unbound = ready(format!("{base}?channel_binding=require"), PostgresTls::Off).await.unwrap_err();
+    assert!(!unbound.contains("reinstate:"), "{unbound}");
+    let stranger = ready(base.clone(), PostgresTls::Verified(None)).await.unwrap_err();
+    assert!(stranger.contains("certificate"), "{stranger}");
+    let other_name = base.replace("127.0.0.1", "127.0.0.2");
+    assert!(ready(other_name, known.clone()).await.is_err(), "another name than the certificate's");
+    let (_, rest) = base.split_once('@').unwrap();
+    let wrong = ready(format!("postgres://reinstate:planted@{rest}"), known).await.unwrap_err();
+    assert!(wrong.contains("password") && !wrong.contains("planted"), "{wrong}");
+}
