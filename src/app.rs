@@ -19,6 +19,7 @@ use crate::flow::classify::Rule;
 use crate::http::access::{self, Access};
 use crate::http::api::{ApiState, auth::token_hash};
 use crate::http::callback::{self, CallbackState};
+use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
 use crate::http::serve::{self, Handle, serve};
@@ -30,6 +31,7 @@ use crate::nium::{self, Nium};
 use crate::ops::Ops;
 use crate::ops::approvals::SecondPerson;
 use crate::ops::events::{Endpoints, Knocked, Knocking, KnownEndpoint};
+use crate::ops::people::Attempts;
 use crate::spool::{self, Spool};
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
@@ -132,7 +134,7 @@ impl App {
             },
             admin: Listener {
                 socket: admin,
-                router: crate::http::admin_router(&api, &health),
+                router: crate::http::admin_router(&api, &console_state(config, &api, &health)?, &health),
                 options: serve::Options::default(),
                 handle: Handle::new(),
             },
@@ -267,6 +269,7 @@ fn api_state(
         },
         fresh_id: uuid::Uuid::now_v7,
         endpoints,
+        attempts: Attempts::default(),
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
     ApiState { ops: Arc::new(ops), bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())) }
@@ -284,6 +287,36 @@ fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
         documents: config.page.documents.clone(),
     };
     Some(Arc::new(CorrectState::new(Arc::clone(ops), brand, url)))
+}
+
+/// The pages of those who watch over cases.
+fn console_state(
+    config: &Config,
+    api: &ApiState,
+    health: &Arc<HealthState>,
+) -> anyhow::Result<Arc<ConsoleState>> {
+    let sign_on = |on: &config::SignOn| -> anyhow::Result<SignOn> {
+        let groups_header = on.groups_header.as_ref().map(|name| name.parse()).transpose();
+        Ok(SignOn {
+            header: on.header.parse().context("admin.sign_on_header")?,
+            groups_header: groups_header.context("admin.sign_on_groups_header")?,
+            from: on.from.clone(),
+            admins: on.admins.clone(),
+            officers: on.officers.clone(),
+            viewers: on.viewers.clone(),
+        })
+    };
+    let settings = config.settings.iter().cloned().map(|setting| {
+        let config::Setting { key, value, place } = setting;
+        console::Setting { key, value, place }
+    });
+    let options = console::Options {
+        url: config.admin.url.clone(),
+        bootstrap_hash: api.bootstrap_hash,
+        sign_on: config.admin.sign_on.as_ref().map(sign_on).transpose()?,
+        settings: settings.collect(),
+    };
+    Ok(Arc::new(ConsoleState::new(Arc::clone(&api.ops), Arc::clone(health), options)))
 }
 
 /// Opens the store that the configuration names.

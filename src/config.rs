@@ -27,6 +27,8 @@ mod page;
 mod privacy;
 mod problem;
 mod reader;
+mod settings;
+mod sign_on;
 mod store;
 mod sweep;
 mod tables;
@@ -42,6 +44,8 @@ pub use notify::{Endpoint, Notify, Webhook};
 pub use page::{Logo, Page};
 pub use privacy::{MasterKeyText, Privacy};
 pub use problem::{Problem, Problems};
+pub use settings::Setting;
+pub use sign_on::SignOn;
 pub use store::{PostgresTls, PostgresUrl, Store, StoreUrl, parse as parse_store_url};
 pub use sweep::Sweep;
 pub use telemetry::{LogFormat, Telemetry};
@@ -117,6 +121,8 @@ pub struct Config {
     pub audit: Audit,
     /// Logs.
     pub telemetry: Telemetry,
+    /// Every key as it was written, in the order of the file; nothing secret.
+    pub settings: Vec<Setting>,
 }
 
 /// What a command needs that opens the store, or asks the running service.
@@ -226,6 +232,7 @@ struct Sections {
     privacy: Result<Privacy, Told>,
     audit: Result<Audit, Told>,
     telemetry: Result<Telemetry, Told>,
+    settings: Vec<Setting>,
 }
 
 impl Sections {
@@ -234,6 +241,7 @@ impl Sections {
         let layers = layers::collect(sources, &mut problems);
         // What an unreadable file may well hold is not called missing.
         let scope = if layers.is_whole { scope } else { Scope::Written };
+        let settings = settings::shown(&layers.values);
         let mut reader = Reader::new(layers.values, scope, problems);
         let (public, admin) = listeners::read(&mut reader);
         let sections = Self {
@@ -249,6 +257,7 @@ impl Sections {
             privacy: privacy::read(&mut reader),
             audit: audit::read(&mut reader),
             telemetry: telemetry::read(&mut reader),
+            settings,
         };
         (sections, reader.into_problems())
     }
@@ -267,6 +276,7 @@ impl Sections {
             privacy: self.privacy?,
             audit: self.audit?,
             telemetry: self.telemetry?,
+            settings: self.settings,
         })
     }
 

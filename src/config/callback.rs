@@ -139,7 +139,7 @@ fn parse_proxy(text: &str) -> Result<IpNet, String> {
     Ok(range)
 }
 
-fn parse_header_name(text: &str) -> Result<String, String> {
+pub(super) fn parse_header_name(text: &str) -> Result<String, String> {
     HeaderName::from_bytes(text.as_bytes())
         .map(|name| name.as_str().to_owned())
         .map_err(|_| format!("must be the name of a header, not {}", shown(text)))

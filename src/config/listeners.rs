@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::address::{base_url, without_end_slash};
 use super::problem::shown;
 use super::reader::{Reader, Told, token};
+use super::sign_on::{self, SignOn};
 use crate::secret::Secret;
 
 /// Seconds that intake stays open after a stop signal; container platforms kill after 30 s, few wait longer than 300.
@@ -57,6 +58,8 @@ pub struct Admin {
     pub url: String,
     /// A bearer token with the role `admin` that is valid from the first start.
     pub bootstrap_token: Option<Secret>,
+    /// Whose word is taken for who comes; `None` takes nobody's.
+    pub sign_on: Option<SignOn>,
 }
 
 /// Reads both sections, since the listeners must not be in each other's way.
@@ -107,9 +110,10 @@ fn read_admin(reader: &mut Reader, listen: Result<SocketAddr, Told>) -> Result<A
     let url = reader.optional("admin.url", |text| base_url(text).map(|url| without_end_slash(&url)));
     let bootstrap_token =
         reader.optional("admin.bootstrap_token", |text| token(text, &TOKEN_CHARS).map(Secret::from));
+    let sign_on = sign_on::read(reader);
     let listen = listen?;
     let url = url?.unwrap_or_else(|| format!("http://{listen}"));
-    Ok(Admin { listen, url, bootstrap_token: bootstrap_token? })
+    Ok(Admin { listen, url, bootstrap_token: bootstrap_token?, sign_on: sign_on? })
 }
 
 fn listen(reader: &mut Reader, key: &'static str) -> Result<SocketAddr, Told> {

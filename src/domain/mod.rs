@@ -7,6 +7,7 @@
 //! - `onboarding`, `company`: who is to become a customer
 //! - `act`, `rfi`: writes at Nium other than a submission, and what it asks of a customer
 //! - `audit`: who did what, chained so that any later change shows
+//! - `role`: what people and tokens may do
 //! - `search`: what customers can be found by although it is sealed
 
 pub mod act;
@@ -25,6 +26,7 @@ pub mod nudge;
 pub mod onboarding;
 pub mod remark;
 pub mod rfi;
+pub mod role;
 pub mod search;
 pub mod snapshot;
 pub mod status;

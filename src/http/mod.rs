@@ -2,17 +2,19 @@
 //!
 //! - the public listener takes Nium's callbacks, with as little in the way as possible, and has the page on which customers
 //!   correct what was rejected
-//! - the admin listener answers operators and the app backend
+//! - the admin listener answers operators and the app backend, and has the console
 
 pub mod access;
 pub mod api;
 mod body;
 pub mod callback;
+pub mod console;
 pub mod correct;
 pub mod error;
 pub mod health;
 mod openapi;
 pub mod serve;
+mod web;
 mod webhook;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use self::api::ApiState;
 use self::callback::CallbackState;
+use self::console::ConsoleState;
 use self::correct::CorrectState;
 use self::error::Problem;
 use self::health::HealthState;
@@ -55,7 +58,7 @@ pub fn public_router(
 }
 
 /// What the admin listener serves.
-pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
+pub fn admin_router(api: &Arc<ApiState>, console: &Arc<ConsoleState>, health: &Arc<HealthState>) -> Router {
     let nosniff = SetResponseHeaderLayer::overriding(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -80,6 +83,8 @@ pub fn admin_router(api: &Arc<ApiState>, health: &Arc<HealthState>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers)
+        // Pages for people have answers of their own, with headers of their own.
+        .merge(console::router(console).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(log_request)))
         .merge(health::router(health))
 }
 

@@ -51,6 +51,11 @@ impl Ops {
         Ok(lines)
     }
 
+    /// Tells one standing of a customer, or of everything, from another: it is the same text while nothing has happened.
+    pub async fn stamp(&self, customer: Option<CustomerHashId>) -> Result<String, OpsError> {
+        Ok(self.store.stamp(customer).await?)
+    }
+
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.
     pub async fn callbacks(
         &self,

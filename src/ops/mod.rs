@@ -10,6 +10,7 @@
 //! - `search`: finding customers, ours and Nium's
 //! - `links`: links to the hosted page, and visits there
 //! - `page`: what a visitor of the hosted page sees, and what they hand in
+//! - `people`: who works the console
 //! - `jobs`: work that is stuck, and sweeps
 //! - `events`: what the app backend is told: feed, deliveries, endpoints
 //! - `audit`: who did what, and one customer's bundle
@@ -27,6 +28,7 @@ pub mod officer;
 pub mod onboard;
 pub mod once;
 pub mod page;
+pub mod people;
 pub mod rfi;
 pub mod search;
 
@@ -75,6 +77,8 @@ pub struct Ops {
     pub fresh_id: fn() -> Uuid,
     /// The endpoints of the app backend.
     pub endpoints: events::Endpoints,
+    /// Passwords that were wrong just now.
+    pub attempts: people::Attempts,
 }
 
 /// Why something that was asked for is not done.

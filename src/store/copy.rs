@@ -170,6 +170,13 @@ pub const TABLES: &[Table] = &[
     table("visit", &["hash", "link", "customer", "ends_at"], 1, None),
     table("draft", &["link", "customer", "sealed", "stored_at"], 1, None),
     table("quiet", &["customer", "since"], 1, None),
+    table("person", &["name", "role", "password", "made_at", "changed_at"], 1, None),
+    table(
+        "session",
+        &["hash", "id", "actor", "role", "source", "source_id", "begun_at", "seen_at", "ends_at"],
+        1,
+        None,
+    ),
     table(
         "audit",
         &[

@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     step!("0009_destinations", runs_from 9),
     step!("0010_links", runs_from 9),
     step!("0011_audit", runs_from 9),
+    step!("0012_console", runs_from 9),
 ];
 
 fn known() -> u32 {

@@ -16,6 +16,7 @@ mod events;
 mod links;
 mod migrate;
 mod officer;
+mod people;
 mod postgres;
 pub mod rows;
 mod search;
@@ -35,6 +36,7 @@ use jiff::Timestamp;
 use self::error::StoreError;
 pub use self::postgres::{Options as PostgresOptions, Tls as PostgresTls};
 use self::rows::events::{TellLease, TellOutcome, TellSeats};
+use self::rows::people::KnownToken;
 use self::rows::{
     Acceptance, Applied, Asked, CallbackRow, CaseRow, Claimed, Commit, EffectRow, Finished, FirstAnswer,
     Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats,
@@ -414,8 +416,8 @@ impl Store {
         self.read(ask::tokens).await
     }
 
-    /// The role and name behind a token's hash, unless it was revoked.
-    pub async fn token(&self, hash: [u8; 32]) -> Result<Option<(String, String)>, StoreError> {
+    /// The token of this hash, unless it was revoked.
+    pub async fn token(&self, hash: [u8; 32]) -> Result<Option<KnownToken>, StoreError> {
         self.read(move |tx| read::token(tx, &hash)).await
     }
 
@@ -432,6 +434,11 @@ impl Store {
     /// Everything that happened to one customer, oldest first, at most the newest [`TIMELINE_MAX`] lines.
     pub async fn timeline(&self, customer: CustomerHashId) -> Result<Vec<TimelineRow>, StoreError> {
         self.read(move |tx| read::timeline(tx, customer, TIMELINE_MAX)).await
+    }
+
+    /// Tells one standing of a customer, or of everything, from another.
+    pub async fn stamp(&self, customer: Option<CustomerHashId>) -> Result<String, StoreError> {
+        self.read(move |tx| read::stamp(tx, customer)).await
     }
 
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.

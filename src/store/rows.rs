@@ -4,6 +4,7 @@ pub mod audit;
 pub mod events;
 pub mod links;
 pub mod officer;
+pub mod people;
 pub mod search;
 pub mod watch;
 

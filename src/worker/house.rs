@@ -12,6 +12,8 @@ use crate::store::error::StoreError;
 const FIRST_ANSWERS_KEPT: Duration = Duration::from_hours(24);
 /// How long a link that ended is still known as one: a visitor is told so.
 const LINKS_KEPT: Duration = Duration::from_hours(24 * 30);
+/// How long a session that is over stays on file: no longer than its browser may still show it.
+const SESSIONS_KEPT: Duration = Duration::from_hours(1);
 /// How long what a visitor wrote and did not send is kept.
 const DRAFTS_KEPT: Duration = Duration::from_hours(24 * 3);
 /// How often the house is kept.
@@ -50,6 +52,9 @@ async fn sweep_out(worker: &Worker) -> Result<(), StoreError> {
         tokio::time::sleep(REST).await;
     }
     while worker.store.drop_ended_links(LINKS_KEPT, DRAFTS_KEPT, STEP).await? == STEP {
+        tokio::time::sleep(REST).await;
+    }
+    while worker.store.drop_ended_sessions(SESSIONS_KEPT, STEP).await? == STEP {
         tokio::time::sleep(REST).await;
     }
     let Some(kept) = worker.options.keep_callbacks else { return Ok(()) };

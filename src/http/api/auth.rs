@@ -11,67 +11,12 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::ApiState;
+use crate::domain::role::{Need, Role};
 use crate::http::error::Problem;
 use crate::store::Store;
 
 /// Longest token that is looked at, in bytes; ours have 47.
 const TOKEN_BYTES_MAX: usize = 512;
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Reads, and decides about cases.
-    Officer,
-    /// Everything.
-    Admin,
-    /// The app backend's own calls: reads, applications and corrections.
-    App,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Role; 4] = [Role::Viewer, Role::Officer, Role::Admin, Role::App];
-
-    /// The word used by `token create` and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Officer => "officer",
-            Self::Admin => "admin",
-            Self::App => "app",
-        }
-    }
-
-    /// Reads [`Role::as_str`] back.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-
-    /// Whether a route that needs this is open.
-    #[must_use]
-    pub fn may(self, need: Need) -> bool {
-        match need {
-            Need::Read => true,
-            Need::Correct => matches!(self, Self::Officer | Self::Admin | Self::App),
-            Need::Decide => matches!(self, Self::Officer | Self::Admin),
-        }
-    }
-}
-
-/// What a route needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// See customers and evidence.
-    Read,
-    /// Hand in applications and corrections.
-    Correct,
-    /// Decide about a case.
-    Decide,
-}
 
 /// Who is asking; in the extensions of every request that got past the door.
 #[derive(Clone, Debug)]
@@ -142,7 +87,7 @@ async fn who(
         return Ok(Some((Role::Admin, Arc::from("bootstrap"))));
     }
     let found = store.token(hash).await?;
-    Ok(found.and_then(|(role, name)| Some((Role::parse(&role)?, Arc::from(name)))))
+    Ok(found.and_then(|token| Some((Role::parse(&token.role)?, Arc::from(token.name)))))
 }
 
 fn unauthenticated() -> Response {

@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::Value;
 
-use super::auth::{Caller, Need};
+use super::auth::Caller;
 use super::{ApiState, answer, problem_of, take};
 use crate::domain::effect::EffectKey;
+use crate::domain::role::Need;
 use crate::http::error::Problem;
 
 /// What Nium said that only those may see who act for customers.

@@ -24,9 +24,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post, put};
 use axum::{Json, Router};
 
-use self::auth::{Need, guard};
+use self::auth::guard;
 use super::error::{FieldError, Problem};
 use crate::domain::correction::FieldProblem;
+use crate::domain::role::Need;
 use crate::ops::once::Answered;
 use crate::ops::{Ops, OpsError};
 use crate::store::error::StoreError;

@@ -11,10 +11,11 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::auth::{self, Caller, Need};
+use super::auth::{self, Caller};
 use super::take::{self, Params};
 use super::{ApiState, problem_of};
 use crate::domain::id::CustomerHashId;
+use crate::domain::role::Need;
 use crate::http::error::{FieldError, Problem};
 use crate::ops::search::{Found, NIUM_PAGE_MAX, NiumTrouble, NiumTroubleKind, NiumWish, Wish};
 

@@ -4,10 +4,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 
-use super::shell::{asked_language, is_from_here, language, page};
+use super::shell::{asked_language, language};
 use super::view::Landing;
 use super::{CorrectState, Page, missing, trouble};
 use crate::domain::texts::Language;
+use crate::http::web::{is_from_here, page};
 
 /// What a link opens. Nothing changes, and nothing of the customer's is shown.
 pub(super) async fn land(

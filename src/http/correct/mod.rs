@@ -30,10 +30,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use self::draft::Draft;
 use self::form::{Form, FormFault};
 use self::problems::{Problems, told};
-use self::shell::{Cookies, Shell, asked_language, form_token, is_our_form, language, page};
+use self::shell::{Cookies, Shell, asked_language, language};
 use self::view::{Asked, Correct, Notice, Review, Sheet};
 use crate::domain::correction::FieldProblem;
 use crate::domain::texts::{Language, Texts};
+use crate::http::web::{self, form_token, is_our_form, page};
 use crate::ops::page::{PageView, Standing};
 use crate::ops::{Ops, OpsError};
 use crate::store::rows::links::VisitRow;
@@ -116,7 +117,7 @@ async fn guard(State(state): Page, request: Request, next: Next) -> Response {
         state.notice(StatusCode::REQUEST_TIMEOUT, chosen, texts.page.trouble_title, texts.page.trouble_text)
     });
     let headers = response.headers_mut();
-    for (name, value) in shell::headers(state.cookies.secure) {
+    for (name, value) in web::headers(state.cookies.secure, web::POLICY) {
         headers.insert(name, value);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -14,6 +14,7 @@ pub(super) mod jobs;
 pub(super) mod links;
 pub(super) mod officer;
 pub(super) mod onboard;
+pub(super) mod people;
 pub(super) mod read;
 pub(super) mod retain;
 pub(super) mod rfi;

@@ -9,6 +9,7 @@ use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::store::error::{StoreError, UNNAMED};
 use crate::store::rows::officer::InHand;
+use crate::store::rows::people::KnownToken;
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 use crate::store::tx::{Row, Tx};
 
@@ -89,6 +90,27 @@ pub(in crate::store) fn timeline(
     lines.sort_by_key(|line| (line.at, line.what != "nudged"));
     let surplus = lines.len().saturating_sub(most);
     Ok(lines.split_off(surplus))
+}
+
+/// The last line of the timeline and the last callback, of one customer (with when they were looked at) or of all.
+pub(in crate::store) fn stamp(tx: &Tx<'_>, customer: Option<CustomerHashId>) -> Result<String, StoreError> {
+    let read = |row: &Row| {
+        let parts: [Option<i64>; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+        Ok(parts.map(|part| part.unwrap_or(0).to_string()).join("-"))
+    };
+    match customer {
+        Some(id) => tx.one(
+            "SELECT (SELECT max(id) FROM history WHERE customer = ?1), (SELECT max(id) FROM callback WHERE customer = ?1),
+                 (SELECT looked_at FROM snapshot WHERE customer = ?1)",
+            params![id.as_bytes()],
+            read,
+        ),
+        None => tx.one(
+            "SELECT (SELECT max(id) FROM history), (SELECT max(id) FROM callback), NULL",
+            params![],
+            read,
+        ),
+    }
 }
 
 const CALLBACK: &str =
@@ -174,10 +196,11 @@ fn one(tx: &Tx<'_>, sql: &str, customer: CustomerHashId) -> Result<Option<Vec<u8
     tx.first(sql, params![customer.as_bytes()], |row| row.get(0))
 }
 
-/// The role and name behind a token's hash, unless it was revoked.
-pub(in crate::store) fn token(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<Option<(String, String)>, StoreError> {
-    tx.first("SELECT role, name FROM token WHERE hash = ?1 AND revoked_at IS NULL", params![hash], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+/// The token of this hash, unless it was revoked.
+pub(in crate::store) fn token(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<Option<KnownToken>, StoreError> {
+    let sql = "SELECT id, role, name FROM token WHERE hash = ?1 AND revoked_at IS NULL";
+    tx.first(sql, params![hash], |row| {
+        Ok(KnownToken { id: row.get(0)?, role: row.get(1)?, name: row.get(2)? })
     })
 }
 
