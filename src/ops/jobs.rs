@@ -35,6 +35,48 @@ impl JobView {
     pub fn place(&self) -> JobPlace {
         self.place
     }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> JobKind {
+        self.kind
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> JobStatus {
+        self.status
+    }
+
+    /// About whom; `None` where it is about the service itself.
+    #[must_use]
+    pub fn customer(&self) -> Option<CustomerHashId> {
+        self.customer_hash_id
+    }
+
+    /// Since when.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When it is tried next.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
+    }
+
+    /// Attempts so far.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Why it stands so.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
 }
 
 impl Ops {

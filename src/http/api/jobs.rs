@@ -48,7 +48,8 @@ fn word<T>(text: &str, name: &str, parse: fn(&str) -> Option<T>, known: &str) ->
     parse(text).ok_or_else(|| take::bad_parameter(name, format!("is one of: {known}")))
 }
 
-fn bytes_of(place: JobPlace) -> Vec<u8> {
+/// A place in the list, as a cursor holds it.
+pub(in crate::http) fn bytes_of(place: JobPlace) -> Vec<u8> {
     match place {
         JobPlace::Decision(customer) => [b"d", customer.as_bytes().as_slice()].concat(),
         JobPlace::Look(customer) => [b"l", customer.as_bytes().as_slice()].concat(),
@@ -56,7 +57,8 @@ fn bytes_of(place: JobPlace) -> Vec<u8> {
     }
 }
 
-fn place_of(bytes: &[u8]) -> Option<JobPlace> {
+/// Reads [`bytes_of`] back.
+pub(in crate::http) fn place_of(bytes: &[u8]) -> Option<JobPlace> {
     let (letter, rest) = bytes.split_first()?;
     match letter {
         b'd' => Some(JobPlace::Decision(CustomerHashId::from_bytes(rest.try_into().ok()?))),

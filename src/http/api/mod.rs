@@ -8,7 +8,7 @@ mod callbacks;
 mod corrections;
 mod customers;
 mod events;
-mod jobs;
+pub(super) mod jobs;
 mod links;
 mod officer;
 mod onboard;

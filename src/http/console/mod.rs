@@ -7,9 +7,12 @@
 
 mod door;
 mod form;
+mod lists;
 mod live;
+mod settings;
 mod shell;
 mod sign_on;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,6 +178,17 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
     };
     Router::new()
         .route("/", route(Need::Read, get(beginning)))
+        .route("/callbacks", route(Need::Read, get(lists::callbacks)))
+        .route("/jobs", route(Need::Read, get(lists::jobs)))
+        .route("/jobs/retry", route(Need::Decide, post(lists::retry)))
+        .route(
+            "/sweeps",
+            route(Need::Read, get(lists::sweeps)).merge(route(Need::Decide, post(lists::sweep))),
+        )
+        .route("/audit", route(Need::Decide, get(lists::audit)))
+        .route("/settings", route(Need::Read, get(settings::show)))
+        .route("/settings/sessions/end", route(Need::Read, post(settings::end_session)))
+        .route("/settings/endpoints/test", route(Need::Correct, post(settings::test_endpoint)))
         .route("/console/live", route(Need::Read, get(live::follow)))
         .route("/sign-out", route(Need::Read, post(door::leave)))
         .route("/sign-in", get(door::ask).post(door::enter))
