@@ -68,7 +68,7 @@
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
-//! - What officers may say: `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sql/officer.rs`.
+//! - What officers may say: `src/domain/word.rs`, `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sql/officer.rs`.
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sql/jobs.rs`.
 //! - What is stored: `src/store/migrations`; what a transaction does, on either database: `src/store/sql`; what the two do
 //!   differently: `src/store/sqlite.rs` and `src/store/postgres.rs`, function by function, `differs:` says why.

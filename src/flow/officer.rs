@@ -1,4 +1,4 @@
-//! What follows from an officer's word: one line for every state and word.
+//! What follows from an officer's word. Whether it does anything in a state is `domain::word::fits`.
 
 use jiff::Timestamp;
 
@@ -8,87 +8,46 @@ use crate::domain::case::{Case, CaseState, FinalReason};
 use crate::domain::decision::{OfficerWord, Policy};
 use crate::domain::effect::Event;
 use crate::domain::remark::{Grounds, RemarkClass};
+use crate::domain::word::fits;
 
 pub(super) fn officer(case: &Case, word: OfficerWord, now: Timestamp, policy: &Policy) -> Turn {
-    if let CaseState::Submitting { .. } = case.state {
-        return Turn::stay("A submission is on its way; decide when Nium has answered");
+    if let Err(why_not) = fits(&case.state, &case.beside, word) {
+        return Turn::stay(why_not);
     }
     match word {
-        OfficerWord::Offer => offered(case, now, policy),
-        OfficerWord::Reapply => reapplied(case, now, policy),
-        OfficerWord::Final | OfficerWord::Close => closed(case),
+        OfficerWord::Offer => {
+            let because = "An officer offered reinstatement";
+            offer(grounds(&case.state), now, policy, because).attempts(Attempts::GrantOne)
+        }
+        OfficerWord::Reapply => reapplied(now, policy),
+        OfficerWord::Final | OfficerWord::Close => {
+            Turn::to_final(FinalReason::Officer, "An officer closed the case")
+        }
         OfficerWord::Retry => retried(case, now),
     }
 }
 
-fn offered(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
-    let because = "An officer offered reinstatement";
-    match &case.state {
-        CaseState::Rejected { grounds, .. } | CaseState::AwaitingCorrection { grounds, .. } => {
-            offer(grounds.clone(), now, policy, because).attempts(Attempts::GrantOne)
-        }
-        CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. } if is_blocked(case) => {
-            Turn::stay("The customer is permanently blocked; the word for that is reapply")
-        }
-        CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. } => {
-            offer(Grounds::bare(RemarkClass::Unknown), now, policy, because).attempts(Attempts::GrantOne)
-        }
+/// What to correct, where that is known.
+fn grounds(state: &CaseState) -> Grounds {
+    match state {
+        CaseState::Rejected { grounds, .. }
+        | CaseState::AwaitingCorrection { grounds, .. }
+        | CaseState::Submitting { grounds, .. } => grounds.clone(),
         CaseState::Watching { .. }
         | CaseState::UnderReview { .. }
-        | CaseState::Reinstated
-        | CaseState::Approved => Turn::stay("The customer is not rejected; there is nothing to offer"),
-        CaseState::Submitting { .. } => Turn::stay("A submission is on its way"),
-    }
-}
-
-/// Whoever is permanently blocked may re-apply with the same `customerHashId`, as an officer's explicit act (contract
-/// section 15, row 8). Until Nium moves it goes on showing the block, which then closes nothing.
-fn reapplied(case: &Case, now: Timestamp, policy: &Policy) -> Turn {
-    match &case.state {
-        CaseState::FinallyRejected { .. }
-        | CaseState::NeedsOfficer { .. }
         | CaseState::Reinstated
         | CaseState::Approved
-            if is_blocked(case) =>
-        {
-            let state = timers::opened(Grounds::bare(RemarkClass::Unknown), now, policy);
-            let because = "An officer let the blocked customer re-apply";
-            let turn = Turn::to(state, because).tell(Event::CorrectionRequested, "reapplication");
-            Turn { reapplies: true, ..turn.attempts(Attempts::GrantOne) }
-        }
-        CaseState::Watching { .. }
-        | CaseState::Rejected { .. }
-        | CaseState::AwaitingCorrection { .. }
-        | CaseState::UnderReview { .. }
         | CaseState::FinallyRejected { .. }
-        | CaseState::NeedsOfficer { .. }
-        | CaseState::Reinstated
-        | CaseState::Approved => Turn::stay("The customer is not closed by a permanent block"),
-        CaseState::Submitting { .. } => Turn::stay("A submission is on its way"),
+        | CaseState::NeedsOfficer { .. } => Grounds::bare(RemarkClass::Unknown),
     }
 }
 
-fn is_blocked(case: &Case) -> bool {
-    case.beside.block.is_some_and(|block| block.permanent)
-        || matches!(case.state, CaseState::FinallyRejected { why: FinalReason::Blocked })
-}
-
-fn closed(case: &Case) -> Turn {
-    match &case.state {
-        CaseState::Watching { .. } | CaseState::UnderReview { .. } => {
-            Turn::stay("Nium is deciding; decide when it has, or block the account")
-        }
-        CaseState::Rejected { .. }
-        | CaseState::AwaitingCorrection { .. }
-        | CaseState::NeedsOfficer { .. } => {
-            Turn::to_final(FinalReason::Officer, "An officer closed the case")
-        }
-        CaseState::FinallyRejected { .. } => Turn::stay("The case is closed already"),
-        CaseState::Reinstated | CaseState::Approved => {
-            Turn::stay("The customer is approved; block the account instead")
-        }
-        CaseState::Submitting { .. } => Turn::stay("A submission is on its way"),
-    }
+/// Until Nium moves it goes on showing the block, which then closes nothing.
+fn reapplied(now: Timestamp, policy: &Policy) -> Turn {
+    let state = timers::opened(Grounds::bare(RemarkClass::Unknown), now, policy);
+    let because = "An officer let the blocked customer re-apply";
+    let turn = Turn::to(state, because).tell(Event::CorrectionRequested, "reapplication");
+    Turn { reapplies: true, ..turn.attempts(Attempts::GrantOne) }
 }
 
 fn retried(case: &Case, now: Timestamp) -> Turn {
@@ -100,10 +59,10 @@ fn retried(case: &Case, now: Timestamp) -> Turn {
         CaseState::Watching { .. }
         | CaseState::Rejected { .. }
         | CaseState::AwaitingCorrection { .. }
+        | CaseState::Submitting { .. }
         | CaseState::UnderReview { .. }
         | CaseState::Reinstated
         | CaseState::Approved
         | CaseState::FinallyRejected { .. } => Turn::stay("An officer asked for another look").next_look(now),
-        CaseState::Submitting { .. } => Turn::stay("A submission is on its way"),
     }
 }

@@ -1,0 +1,111 @@
+//! Whether an officer's word does anything for a case as it stands, and what. `flow::officer` decides by it, and whoever
+//! offers a word to a person asks it first, so that a button and its effect cannot disagree.
+
+use super::case::{Beside, CaseState, FinalReason};
+use super::decision::OfficerWord;
+
+/// `Err` is the sentence why the word would do nothing.
+pub fn fits(state: &CaseState, beside: &Beside, word: OfficerWord) -> Result<(), &'static str> {
+    if let CaseState::Submitting { .. } = state {
+        return Err("A submission is on its way; decide when Nium has answered");
+    }
+    match word {
+        OfficerWord::Offer => may_offer(state, beside),
+        OfficerWord::Reapply => may_reapply(state, beside),
+        OfficerWord::Final | OfficerWord::Close => may_close(state),
+        OfficerWord::Retry => Ok(()),
+    }
+}
+
+fn may_offer(state: &CaseState, beside: &Beside) -> Result<(), &'static str> {
+    match state {
+        CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. } if is_blocked(state, beside) => {
+            Err("The customer is permanently blocked; the word for that is reapply")
+        }
+        CaseState::Rejected { .. }
+        | CaseState::AwaitingCorrection { .. }
+        | CaseState::FinallyRejected { .. }
+        | CaseState::NeedsOfficer { .. } => Ok(()),
+        CaseState::Watching { .. }
+        | CaseState::UnderReview { .. }
+        | CaseState::Reinstated
+        | CaseState::Approved => Err("The customer is not rejected; there is nothing to offer"),
+        CaseState::Submitting { .. } => Err("A submission is on its way"),
+    }
+}
+
+/// Whoever is permanently blocked may re-apply with the same `customerHashId`, as an officer's explicit act (contract
+/// section 15, row 8).
+fn may_reapply(state: &CaseState, beside: &Beside) -> Result<(), &'static str> {
+    match state {
+        CaseState::FinallyRejected { .. }
+        | CaseState::NeedsOfficer { .. }
+        | CaseState::Reinstated
+        | CaseState::Approved
+            if is_blocked(state, beside) =>
+        {
+            Ok(())
+        }
+        CaseState::Watching { .. }
+        | CaseState::Rejected { .. }
+        | CaseState::AwaitingCorrection { .. }
+        | CaseState::UnderReview { .. }
+        | CaseState::FinallyRejected { .. }
+        | CaseState::NeedsOfficer { .. }
+        | CaseState::Reinstated
+        | CaseState::Approved => Err("The customer is not closed by a permanent block"),
+        CaseState::Submitting { .. } => Err("A submission is on its way"),
+    }
+}
+
+fn may_close(state: &CaseState) -> Result<(), &'static str> {
+    match state {
+        CaseState::Watching { .. } | CaseState::UnderReview { .. } => {
+            Err("Nium is deciding; decide when it has, or block the account")
+        }
+        CaseState::Rejected { .. }
+        | CaseState::AwaitingCorrection { .. }
+        | CaseState::NeedsOfficer { .. } => Ok(()),
+        CaseState::FinallyRejected { .. } => Err("The case is closed already"),
+        CaseState::Reinstated | CaseState::Approved => {
+            Err("The customer is approved; block the account instead")
+        }
+        CaseState::Submitting { .. } => Err("A submission is on its way"),
+    }
+}
+
+fn is_blocked(state: &CaseState, beside: &Beside) -> bool {
+    beside.block.is_some_and(|block| block.permanent)
+        || matches!(state, CaseState::FinallyRejected { why: FinalReason::Blocked })
+}
+
+/// What a word that fits does, in a sentence for whoever is about to say it.
+#[must_use]
+pub fn would(state: &CaseState, word: OfficerWord) -> &'static str {
+    match word {
+        OfficerWord::Offer => match state {
+            CaseState::AwaitingCorrection { .. } => "The offer is made again, with a new deadline",
+            CaseState::Watching { .. }
+            | CaseState::Rejected { .. }
+            | CaseState::Submitting { .. }
+            | CaseState::UnderReview { .. }
+            | CaseState::Reinstated
+            | CaseState::Approved
+            | CaseState::FinallyRejected { .. }
+            | CaseState::NeedsOfficer { .. } => "The customer is told, and may hand in a correction",
+        },
+        OfficerWord::Reapply => "The blocked customer is told, and may apply again",
+        OfficerWord::Final | OfficerWord::Close => "The case is closed, and the rejection is final",
+        OfficerWord::Retry => match state {
+            CaseState::NeedsOfficer { .. } => "Nium is asked, and the case starts over from what it says",
+            CaseState::Watching { .. }
+            | CaseState::Rejected { .. }
+            | CaseState::AwaitingCorrection { .. }
+            | CaseState::Submitting { .. }
+            | CaseState::UnderReview { .. }
+            | CaseState::Reinstated
+            | CaseState::Approved
+            | CaseState::FinallyRejected { .. } => "Nium is asked again",
+        },
+    }
+}
