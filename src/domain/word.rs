@@ -1,8 +1,11 @@
-//! Whether an officer's word does anything for a case as it stands, and what. `flow::officer` decides by it, and whoever
+//! Whether an officer's word, or a block, does anything for a case as it stands, and what. `flow::officer` decides by it, and whoever
 //! offers a word to a person asks it first, so that a button and its effect cannot disagree.
 
+use super::act::BlockAction;
 use super::case::{Beside, CaseState, FinalReason};
 use super::decision::OfficerWord;
+use super::snapshot::BlockedBy;
+use super::status::Status;
 
 /// `Err` is the sentence why the word would do nothing.
 pub fn fits(state: &CaseState, beside: &Beside, word: OfficerWord) -> Result<(), &'static str> {
@@ -77,6 +80,56 @@ fn may_close(state: &CaseState) -> Result<(), &'static str> {
 fn is_blocked(state: &CaseState, beside: &Beside) -> bool {
     beside.block.is_some_and(|block| block.permanent)
         || matches!(state, CaseState::FinallyRejected { why: FinalReason::Blocked })
+}
+
+/// What Nium's rules make of a block, or of lifting one (contract section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockFit {
+    /// It may be sent.
+    Sends,
+    /// It is so already.
+    Already,
+    /// There is nothing to lift: the sentence.
+    NotBlocked(&'static str),
+    /// The rule's stable name, and the sentence.
+    Forbidden(&'static str, &'static str),
+}
+
+/// Judges a block by what Nium said last of the account, and of who blocked it.
+#[must_use]
+pub fn block_fits(action: BlockAction, status: Option<&Status>, by: BlockedBy) -> BlockFit {
+    match (action, status) {
+        (BlockAction::TemporaryBlock(_), Some(Status::Suspended))
+        | (BlockAction::PermanentBlock(_), Some(Status::Blocked)) => BlockFit::Already,
+        (BlockAction::TemporaryBlock(_), Some(Status::Blocked)) => BlockFit::Forbidden(
+            "permanently_blocked",
+            "The customer is blocked for good; there is nothing to suspend.",
+        ),
+        (BlockAction::Unblock(_), Some(Status::Blocked)) => BlockFit::Forbidden(
+            "permanently_blocked",
+            "A permanent block cannot be lifted; the customer may re-apply.",
+        ),
+        (BlockAction::Unblock(_), Some(Status::Suspended)) => match by {
+            BlockedBy::Client => BlockFit::Sends,
+            BlockedBy::Nium => {
+                BlockFit::Forbidden("blocked_by_nium", "Nium blocked the customer; only Nium can unblock.")
+            }
+            BlockedBy::Unsaid => BlockFit::Forbidden(
+                "blocker_unknown",
+                "Nium does not say who blocked; only who blocked can unblock.",
+            ),
+        },
+        (BlockAction::Unblock(_), Some(Status::Clear)) => {
+            BlockFit::NotBlocked("The customer is not blocked.")
+        }
+        // What Nium makes of these nobody has written down: its answer is shown as it comes.
+        (
+            BlockAction::TemporaryBlock(_) | BlockAction::PermanentBlock(_) | BlockAction::Unblock(_),
+            Some(Status::Pending | Status::Failed | Status::Unknown(_)) | None,
+        )
+        | (BlockAction::TemporaryBlock(_), Some(Status::Clear))
+        | (BlockAction::PermanentBlock(_), Some(Status::Clear | Status::Suspended)) => BlockFit::Sends,
+    }
 }
 
 /// What a word that fits does, in a sentence for whoever is about to say it.

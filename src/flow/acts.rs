@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::domain::act::{Act, BlockAction, TAGS_MAX, may_change_when_completed};
 use crate::domain::rfi::{Answers, RfiItem};
 use crate::domain::snapshot::{BlockedBy, Snapshot};
-use crate::domain::status::{Compliance, Status};
+use crate::domain::status::Compliance;
+use crate::domain::word::{BlockFit, block_fits};
 
 /// What follows for an act from a fresh look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,39 +83,14 @@ fn regenerate(seen: &Snapshot) -> Verdict {
 }
 
 fn block(action: BlockAction, seen: &Snapshot, sent: bool) -> Verdict {
-    let by = seen.facts.blocked_by.unwrap_or(BlockedBy::Unsaid);
-    match (action, seen.facts.status.as_ref()) {
-        (BlockAction::TemporaryBlock(_), Some(Status::Suspended))
-        | (BlockAction::PermanentBlock(_), Some(Status::Blocked)) => Verdict::Already,
-        (BlockAction::TemporaryBlock(_), Some(Status::Blocked)) => Verdict::Refuse(
-            "permanently_blocked",
-            "The customer is blocked for good; there is nothing to suspend.",
-        ),
-        (BlockAction::Unblock(_), Some(Status::Blocked)) => Verdict::Refuse(
-            "permanently_blocked",
-            "A permanent block cannot be lifted; the customer may re-apply.",
-        ),
-        (BlockAction::Unblock(_), Some(Status::Suspended)) => match by {
-            BlockedBy::Client => Verdict::Send,
-            BlockedBy::Nium => {
-                Verdict::Refuse("blocked_by_nium", "Nium blocked the customer; only Nium can unblock.")
-            }
-            BlockedBy::Unsaid => Verdict::Refuse(
-                "blocker_unknown",
-                "Nium does not say who blocked; only who blocked can unblock.",
-            ),
-        },
-        (BlockAction::Unblock(_), Some(Status::Clear)) if sent => Verdict::Already,
-        (BlockAction::Unblock(_), Some(Status::Clear)) => {
-            Verdict::Refuse("not_blocked", "The customer is not blocked.")
-        }
-        // What Nium makes of these nobody has written down: its answer is shown as it comes.
-        (
-            BlockAction::TemporaryBlock(_) | BlockAction::PermanentBlock(_) | BlockAction::Unblock(_),
-            Some(Status::Pending | Status::Failed | Status::Unknown(_)) | None,
-        )
-        | (BlockAction::TemporaryBlock(_), Some(Status::Clear))
-        | (BlockAction::PermanentBlock(_), Some(Status::Clear | Status::Suspended)) => Verdict::Send,
+    let facts = &seen.facts;
+    match block_fits(action, facts.status.as_ref(), facts.blocked_by.unwrap_or(BlockedBy::Unsaid)) {
+        BlockFit::Sends => Verdict::Send,
+        BlockFit::Already => Verdict::Already,
+        // It was lifted: by what was sent, as far as anybody can tell.
+        BlockFit::NotBlocked(_) if sent => Verdict::Already,
+        BlockFit::NotBlocked(why) => Verdict::Refuse("not_blocked", why),
+        BlockFit::Forbidden(rule, why) => Verdict::Refuse(rule, why),
     }
 }
 

@@ -163,6 +163,7 @@ impl Ops {
             once.map(|once| once.remember(key, body, ACCEPTED, &answer)).transpose()?;
         let place = Place { table: "effect", column: "sealed", row: effect.to_string() };
         let sealed = key.seal(&place, &serde_json::to_vec(&merged.request)?)?;
+        let difference = key.seal(&difference_place(&effect), &serde_json::to_vec(&merged.difference)?)?;
         let fields = merged.difference.iter().map(|difference| difference.field.clone()).collect();
         let submission = NewSubmission {
             customer: case.id,
@@ -170,6 +171,7 @@ impl Ops {
             key: effect,
             correction_id,
             sealed,
+            difference,
             fields,
             by: by.to_owned(),
             remember,
@@ -191,6 +193,11 @@ fn parse(value: &Value) -> Result<Correction, OpsError> {
 
 fn application_place(customer: CustomerHashId) -> Place {
     Place { table: "application", column: "sealed", row: customer.to_string() }
+}
+
+/// Where the difference that a correction made is sealed.
+pub(super) fn difference_place(effect: &EffectKey) -> Place {
+    Place { table: "correction", column: "sealed", row: effect.to_string() }
 }
 
 fn with_id(mut request: Map<String, Value>, customer: CustomerHashId) -> Value {

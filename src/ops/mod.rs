@@ -1,6 +1,7 @@
 //! FLOOR 2: what an operator or the app backend asks for. Checks it, and commits the intent; the worker does the rest.
 //!
 //! - `customer`: show one case with what Nium said last
+//! - `dossier`: what an officer reads about one customer
 //! - `acts`: blocks, tags, updates, and asking Nium now
 //! - `onboard`: making somebody a customer
 //! - `rfi`: what Nium asks of a customer
@@ -21,6 +22,7 @@ pub mod approvals;
 pub mod audit;
 pub mod correction;
 pub mod customer;
+pub mod dossier;
 pub mod events;
 pub mod jobs;
 pub mod links;

@@ -170,6 +170,7 @@ pub const TABLES: &[Table] = &[
     table("visit", &["hash", "link", "customer", "ends_at"], 1, None),
     table("draft", &["link", "customer", "sealed", "stored_at"], 1, None),
     table("quiet", &["customer", "since"], 1, None),
+    table("correction", &["effect", "customer", "sealed"], 1, None),
     table("person", &["name", "role", "password", "made_at", "changed_at"], 1, None),
     table(
         "session",

@@ -35,6 +35,7 @@ use jiff::Timestamp;
 
 use self::error::StoreError;
 pub use self::postgres::{Options as PostgresOptions, Tls as PostgresTls};
+use self::rows::dossier::KeptCorrection;
 use self::rows::events::{TellLease, TellOutcome, TellSeats};
 use self::rows::people::KnownToken;
 use self::rows::{
@@ -42,7 +43,7 @@ use self::rows::{
     Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats,
     TimelineRow, TokenRow,
 };
-use self::sql::{ask, duty, onboard, read, retain, rfi, sweeps, tells, work};
+use self::sql::{ask, dossier, duty, onboard, read, retain, rfi, sweeps, tells, work};
 pub use self::sqlite::{Holds, backup, restore};
 use self::tx::Tx;
 use self::wake::Wake;
@@ -439,6 +440,15 @@ impl Store {
     /// Tells one standing of a customer, or of everything, from another.
     pub async fn stamp(&self, customer: Option<CustomerHashId>) -> Result<String, StoreError> {
         self.read(move |tx| read::stamp(tx, customer)).await
+    }
+
+    /// Corrections that were handed in for a customer, newest first.
+    pub async fn corrections(
+        &self,
+        customer: CustomerHashId,
+        most: usize,
+    ) -> Result<Vec<KeptCorrection>, StoreError> {
+        self.read(move |tx| dossier::corrections(tx, customer, most)).await
     }
 
     /// Callbacks, newest first, before receipt id `before`, of one customer or all.

@@ -1,6 +1,7 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
 pub mod audit;
+pub mod dossier;
 pub mod events;
 pub mod links;
 pub mod officer;
@@ -312,6 +313,8 @@ pub struct NewSubmission {
     pub correction_id: Uuid,
     /// The whole request, sealed.
     pub sealed: Vec<u8>,
+    /// What differs from what is on file, sealed.
+    pub difference: Vec<u8>,
     /// For the timeline: names of the fields that differ.
     pub fields: Vec<String>,
     /// Whose wish it was.

@@ -10,7 +10,7 @@ mod customers;
 mod events;
 pub(super) mod jobs;
 mod links;
-mod officer;
+pub(super) mod officer;
 mod onboard;
 mod search;
 pub mod take;

@@ -79,14 +79,16 @@ pub(super) async fn approvals(State(state): State<Arc<ApiState>>, uri: Uri) -> R
     Ok(Json(json!({ "items": items, "next": next })).into_response())
 }
 
-fn bytes_of(place: ApprovalPlace) -> Vec<u8> {
+/// A place in the list, as a cursor holds it.
+pub(in crate::http) fn bytes_of(place: ApprovalPlace) -> Vec<u8> {
     match place {
         ApprovalPlace::Open(seq) => [b"o", seq.to_be_bytes().as_slice()].concat(),
         ApprovalPlace::Closed(seq) => [b"c", seq.to_be_bytes().as_slice()].concat(),
     }
 }
 
-fn place_of(bytes: &[u8]) -> Option<ApprovalPlace> {
+/// Reads [`bytes_of`] back.
+pub(in crate::http) fn place_of(bytes: &[u8]) -> Option<ApprovalPlace> {
     let (letter, rest) = bytes.split_first()?;
     let seq = i64::from_be_bytes(rest.try_into().ok()?);
     match letter {

@@ -5,14 +5,19 @@
 //! - `shell`: what is around every page; `form`: what a page's form says, if it is one of ours
 //! - one file for each page
 
+mod acts;
+mod approvals;
+mod case;
 mod door;
 mod form;
 mod lists;
 mod live;
+mod offers;
 mod settings;
 mod shell;
 mod sign_on;
 mod table;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,6 +183,17 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
     };
     Router::new()
         .route("/", route(Need::Read, get(beginning)))
+        .route("/cases/{id}", route(Need::Read, get(case::show)))
+        .route("/cases/{id}/refresh", route(Need::Read, post(acts::refresh)))
+        .route("/cases/{id}/word", route(Need::Decide, post(acts::word)))
+        .route("/cases/{id}/block", route(Need::Decide, post(acts::block)))
+        .route("/cases/{id}/tags", route(Need::Decide, post(acts::tags)))
+        .route("/cases/{id}/link", route(Need::Correct, post(acts::link)))
+        .route("/cases/{id}/link/revoke", route(Need::Correct, post(acts::revoke)))
+        .route("/cases/{id}/personal", route(Need::Decide, post(acts::personal)))
+        .route("/cases/{id}/bundle", route(Need::Decide, post(acts::bundle)))
+        .route("/approvals", route(Need::Read, get(approvals::list)))
+        .route("/approvals/{id}", route(Need::Decide, post(approvals::verdict)))
         .route("/callbacks", route(Need::Read, get(lists::callbacks)))
         .route("/jobs", route(Need::Read, get(lists::jobs)))
         .route("/jobs/retry", route(Need::Decide, post(lists::retry)))

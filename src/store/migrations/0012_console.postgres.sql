@@ -23,3 +23,11 @@ CREATE TABLE session (
     ends_at   BIGINT NOT NULL
 );
 CREATE INDEX session_by_end ON session (ends_at);
+
+-- What each correction changed, sealed: once Nium has taken one, the application on file is the corrected one.
+CREATE TABLE correction (
+    effect   TEXT PRIMARY KEY,
+    customer BYTEA NOT NULL CHECK (length(customer) = 16),
+    sealed   BYTEA NOT NULL
+);
+CREATE INDEX correction_of_customer ON correction (customer);

@@ -46,6 +46,10 @@ pub(in crate::store) fn correct(
         return Ok(Acceptance::Moved);
     }
     put_effect(tx, customer, &submission.key, ("nium", "submit"), Some(&submission.sealed), now)?;
+    tx.execute(
+        "INSERT INTO correction (effect, customer, sealed) VALUES (?1, ?2, ?3)",
+        params![submission.key.as_str(), customer.as_bytes(), submission.difference],
+    )?;
     let detail = serde_json::json!({
         "correctionId": submission.correction_id, "effectId": submission.key, "fields": submission.fields,
         "by": submission.by,

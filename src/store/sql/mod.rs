@@ -6,6 +6,7 @@ pub(super) mod audit;
 pub(super) mod bundle;
 mod column;
 pub(super) mod deliveries;
+pub(super) mod dossier;
 pub(super) mod duty;
 pub(super) mod endpoints;
 pub(super) mod events;
