@@ -11,6 +11,7 @@ mod doctor;
 mod events;
 mod healthcheck;
 mod jobs;
+mod people;
 mod sandbox;
 mod search;
 mod serve;
@@ -85,6 +86,9 @@ enum Command {
     /// Check the record of who did what for changes; export what is on file about one customer.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Add, change and remove people who sign in to the console; list and end sessions.
+    #[command(subcommand)]
+    People(people::Command),
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(token::Command),
@@ -144,6 +148,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),
         Command::Store(command) => store::run(&sources(), command),
+        Command::People(command) => people::run(&sources(), command),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),
         Command::Completions { shell } => {

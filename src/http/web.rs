@@ -36,13 +36,17 @@ pub(super) fn form_token(visit: &str) -> String {
     hex::encode(hash.finalize())
 }
 
-/// Whether a form is one of ours.
+/// Whether a form is one that was made for the holder of this cookie.
 pub(super) fn is_our_form(headers: &HeaderMap, visit: &str, given: Option<&str>) -> bool {
-    is_from_here(headers)
-        && given.is_some_and(|given| {
-            let expected = form_token(visit);
-            aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).is_ok()
-        })
+    carries(headers, &form_token(visit), given)
+}
+
+/// Whether a form comes from here, and carries this token.
+pub(super) fn carries(headers: &HeaderMap, token: &str, given: Option<&str>) -> bool {
+    let is_same = |given: &str| {
+        aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), given.as_bytes()).is_ok()
+    };
+    is_from_here(headers) && given.is_some_and(is_same)
 }
 
 /// What browsers say of where a request began; those that say nothing are held to the form's token.

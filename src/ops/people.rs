@@ -85,6 +85,8 @@ pub struct Comer<'a> {
     pub source: SessionSource,
     /// The person or token.
     pub source_id: &'a str,
+    /// The version of the person whose password it was; 0 for anything else.
+    pub version: i64,
 }
 
 /// A session that began: the cookie, which nobody else ever sees, and the row.
@@ -99,25 +101,27 @@ impl Ops {
     /// Signs in with name and password.
     pub async fn sign_in(&self, name: &str, password: &str) -> Result<Result<Begun, NotLetIn>, OpsError> {
         let Some(place) = self.attempts.take() else { return Ok(Err(NotLetIn::TooMany)) };
-        let role = self.role_behind(name, password).await?;
-        let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(Err(NotLetIn::Wrong)) };
+        let Some((role, version)) = self.person_behind(name, password).await? else {
+            return Ok(Err(NotLetIn::Wrong));
+        };
         self.attempts.give_back(place);
-        let comer = Comer { actor: name, role, source: SessionSource::Password, source_id: name };
+        let comer = Comer { actor: name, role, source: SessionSource::Password, source_id: name, version };
         Ok(Ok(self.begin_session(&comer).await?))
     }
 
-    /// The role of the person with this name and password. A name that nobody has takes as long.
-    async fn role_behind(&self, name: &str, password: &str) -> Result<Option<String>, OpsError> {
+    /// Role and version of the person with this name and password. A name that nobody has takes as long.
+    async fn person_behind(&self, name: &str, password: &str) -> Result<Option<(Role, i64)>, OpsError> {
         let kept = self.store.password(name).await?;
         let password = Zeroizing::new(password.to_owned());
         let checked = tokio::task::spawn_blocking(move || match kept {
-            Some((hash, role)) => is_right(&password, &hash).then_some(role),
+            Some(kept) => is_right(&password, &kept.password).then_some((kept.role, kept.version)),
             None => {
                 let _ = hashed(&password);
                 None
             }
         });
-        Ok(checked.await.unwrap_or(None))
+        let person = checked.await.unwrap_or(None);
+        Ok(person.and_then(|(role, version)| Some((Role::parse(&role)?, version))))
     }
 
     /// Signs in with an API token, by its hash.
@@ -127,7 +131,13 @@ impl Ops {
             Some(role @ (Role::Viewer | Role::Officer | Role::Admin)) => role,
             Some(Role::App) | None => return Ok(Err(NotLetIn::NotForPeople)),
         };
-        let comer = Comer { actor: &token.name, role, source: SessionSource::Token, source_id: &token.id };
+        let comer = Comer {
+            actor: &token.name,
+            role,
+            source: SessionSource::Token,
+            source_id: &token.id,
+            version: 0,
+        };
         Ok(Ok(self.begin_session(&comer).await?))
     }
 
@@ -146,7 +156,9 @@ impl Ops {
             ends_at: begun_at.checked_add(SESSION_SPAN).unwrap_or(Timestamp::MAX),
         };
         let SessionRow { id, actor, role, source, source_id, ends_at, .. } = session.clone();
-        self.store.begin_session(NewSession { hash, id, actor, role, source, source_id, ends_at }).await?;
+        let version = comer.version;
+        let new = NewSession { hash, id, actor, role, source, source_id, version, ends_at };
+        self.store.begin_session(new).await?;
         Ok(Begun { cookie, session })
     }
 

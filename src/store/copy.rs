@@ -171,10 +171,10 @@ pub const TABLES: &[Table] = &[
     table("draft", &["link", "customer", "sealed", "stored_at"], 1, None),
     table("quiet", &["customer", "since"], 1, None),
     table("correction", &["effect", "customer", "sealed"], 1, None),
-    table("person", &["name", "role", "password", "made_at", "changed_at"], 1, None),
+    table("person", &["name", "role", "password", "made_at", "changed_at", "version"], 1, None),
     table(
         "session",
-        &["hash", "id", "actor", "role", "source", "source_id", "begun_at", "seen_at", "ends_at"],
+        &["hash", "id", "actor", "role", "source", "source_id", "version", "begun_at", "seen_at", "ends_at"],
         1,
         None,
     ),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Store;
 use super::error::StoreError;
-use super::rows::people::{NewPerson, NewSession, PersonRow, SessionRow};
+use super::rows::people::{KnownPerson, NewPerson, NewSession, PersonRow, SessionRow};
 use super::sql::people;
 
 impl Store {
@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// The hash of a person's password, and their role.
-    pub async fn password(&self, name: &str) -> Result<Option<(String, String)>, StoreError> {
+    pub async fn password(&self, name: &str) -> Result<Option<KnownPerson>, StoreError> {
         let name = name.to_owned();
         self.read(move |tx| people::password(tx, &name)).await
     }

@@ -9,10 +9,12 @@
 
 mod api;
 mod audit;
+mod browser;
 mod callback;
 mod chromium;
 mod commands;
 mod config;
+mod console;
 mod crash;
 mod damage;
 mod database;

@@ -138,6 +138,7 @@ async fn by_token(state: &ConsoleState, token: &str) -> Result<Result<Begun, Not
         role: Role::Admin,
         source: SessionSource::Bootstrap,
         source_id: &hex::encode(hash),
+        version: 0,
     };
     Ok(Ok(state.ops.begin_session(&comer).await?))
 }
@@ -235,8 +236,13 @@ async fn admitted(
         {
             return Ok(Admitted::Signed(signed(session, cookie, role)));
         }
-        let comer =
-            Comer { actor: &vouched.name, role, source: SessionSource::Proxy, source_id: &vouched.name };
+        let comer = Comer {
+            actor: &vouched.name,
+            role,
+            source: SessionSource::Proxy,
+            source_id: &vouched.name,
+            version: 0,
+        };
         let begun = state.ops.begin_session(&comer).await?;
         let who = signed(&begun.session, &begun.cookie, role);
         return Ok(Admitted::Begun(who, begun));

@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::shell::{Frame, Here, notice};
 use super::{ConsoleState, Signed};
 use crate::domain::id::CustomerHashId;
-use crate::http::web::is_our_form;
+use crate::http::web::carries;
 use crate::ops::once::Once;
 
 /// Longest value of `once`, in characters.
@@ -62,7 +62,7 @@ impl FromRequest<Arc<ConsoleState>> for Form {
         })?;
         let form = Self(pairs);
         let given = form.get("form");
-        let is_ours = who.as_ref().is_some_and(|who| is_our_form(&headers, &who.form, given));
+        let is_ours = who.as_ref().is_some_and(|who| carries(&headers, &who.form, given));
         if !is_ours {
             let text = "The form is not one of this session. Nothing was done; go back, read the page anew, and try again.";
             return Err(refused(StatusCode::FORBIDDEN, text));

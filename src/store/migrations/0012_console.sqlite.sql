@@ -1,12 +1,14 @@
 -- The console: people who sign in with a password, and the sessions of everybody who signed in.
 
 -- A person. Their name is what the record of who did what has of them. Whoever is let in no more goes; what they did stays.
+-- `version` grows with every change, so that a session that was opened just before one is known by it.
 CREATE TABLE person (
     name       TEXT PRIMARY KEY,
     role       TEXT NOT NULL CHECK (role IN ('viewer', 'officer', 'admin')),
     password   TEXT NOT NULL CHECK (password LIKE '$argon2id$%'),
     made_at    INTEGER NOT NULL,
-    changed_at INTEGER NOT NULL
+    changed_at INTEGER NOT NULL,
+    version    INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
 
 -- A session is known by its cookie's hash alone. It ends with what it was opened with: a password that was changed, a
@@ -18,6 +20,7 @@ CREATE TABLE session (
     role      TEXT NOT NULL CHECK (role IN ('viewer', 'officer', 'admin')),
     source    TEXT NOT NULL CHECK (source IN ('password', 'token', 'bootstrap', 'proxy')),
     source_id TEXT NOT NULL,
+    version   INTEGER NOT NULL,
     begun_at  INTEGER NOT NULL,
     seen_at   INTEGER NOT NULL,
     ends_at   INTEGER NOT NULL

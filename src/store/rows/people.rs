@@ -79,6 +79,8 @@ pub struct NewSession {
     pub source: SessionSource,
     /// The person or token.
     pub source_id: String,
+    /// The version of the person whose password it was; 0 for anything else.
+    pub version: i64,
     /// Its end, however busy it is.
     pub ends_at: Timestamp,
 }
@@ -104,6 +106,17 @@ pub struct SessionRow {
     pub seen_at: Timestamp,
     /// Its end.
     pub ends_at: Timestamp,
+}
+
+/// What a person who signs in is held against.
+#[derive(Clone)]
+pub struct KnownPerson {
+    /// The hash of their password, with its salt and costs.
+    pub password: String,
+    /// What they may do.
+    pub role: String,
+    /// Grows with every change of them.
+    pub version: i64,
 }
 
 /// A token that opens something.

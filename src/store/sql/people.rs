@@ -7,7 +7,7 @@ use serde_json::json;
 use super::audit;
 use super::column::{corrupt, ms, timestamp};
 use crate::store::error::{StoreError, UNNAMED};
-use crate::store::rows::people::{NewPerson, NewSession, PersonRow, SessionRow, SessionSource};
+use crate::store::rows::people::{KnownPerson, NewPerson, NewSession, PersonRow, SessionRow, SessionSource};
 use crate::store::tx::{Row, Tx};
 
 /// Law: a name is one person's. False: somebody has it.
@@ -38,7 +38,7 @@ pub(in crate::store) fn change(
 ) -> Result<bool, StoreError> {
     let changed = tx.execute(
         "UPDATE person SET role = coalesce(CAST(?2 AS TEXT), role), password = coalesce(CAST(?3 AS TEXT), password),
-             changed_at = ?4 WHERE name = ?1",
+             changed_at = ?4, version = version + 1 WHERE name = ?1",
         params![person.name, person.role, person.password, ms(now)],
     )?;
     if changed == 1 {
@@ -71,9 +71,11 @@ fn end_all(tx: &Tx<'_>, source: SessionSource, source_id: &str) -> Result<usize,
 }
 
 /// The hash of a person's password, and what they may do.
-pub(in crate::store) fn password(tx: &Tx<'_>, name: &str) -> Result<Option<(String, String)>, StoreError> {
-    let sql = "SELECT password, role FROM person WHERE name = ?1";
-    tx.first(sql, params![name], |row| Ok((row.get(0)?, row.get(1)?)))
+pub(in crate::store) fn password(tx: &Tx<'_>, name: &str) -> Result<Option<KnownPerson>, StoreError> {
+    let sql = "SELECT password, role, version FROM person WHERE name = ?1";
+    tx.first(sql, params![name], |row| {
+        Ok(KnownPerson { password: row.get(0)?, role: row.get(1)?, version: row.get(2)? })
+    })
 }
 
 /// Everybody, by name.
@@ -91,8 +93,8 @@ pub(in crate::store) fn list(tx: &Tx<'_>) -> Result<Vec<PersonRow>, StoreError> 
 /// Law: a session begins once, and the record says so.
 pub(in crate::store) fn begin(tx: &Tx<'_>, session: &NewSession, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO session (hash, id, actor, role, source, source_id, begun_at, seen_at, ends_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+        "INSERT INTO session (hash, id, actor, role, source, source_id, version, begun_at, seen_at, ends_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?9, ?7, ?7, ?8)",
         params![
             session.hash,
             session.id,
@@ -101,7 +103,8 @@ pub(in crate::store) fn begin(tx: &Tx<'_>, session: &NewSession, now: Timestamp)
             session.source.as_str(),
             session.source_id,
             ms(now),
-            ms(session.ends_at)
+            ms(session.ends_at),
+            session.version
         ],
     )?;
     let detail = json!({ "session": session.id, "with": session.source.as_str(), "role": session.role });
@@ -110,10 +113,11 @@ pub(in crate::store) fn begin(tx: &Tx<'_>, session: &NewSession, now: Timestamp)
 
 /// A session with the role that its person or token has now; nothing where that is gone or was changed since. The release
 /// before this one revokes tokens and knows no sessions: so they are asked for each time.
-const SESSION: &str = "SELECT s.id, s.actor, coalesce(p.role, t.role, s.role), s.source, s.source_id, s.begun_at, s.seen_at,
+const SESSION: &str =
+    "SELECT s.id, s.actor, coalesce(p.role, t.role, s.role), s.source, s.source_id, s.begun_at, s.seen_at,
          s.ends_at
      FROM session AS s
-         LEFT JOIN person AS p ON s.source = 'password' AND p.name = s.source_id AND p.changed_at <= s.begun_at
+         LEFT JOIN person AS p ON s.source = 'password' AND p.name = s.source_id AND p.version = s.version
          LEFT JOIN token AS t ON s.source = 'token' AND t.id = s.source_id AND t.revoked_at IS NULL
      WHERE s.ends_at > ?1 AND s.seen_at > ?2
          AND (s.source IN ('bootstrap', 'proxy') OR p.name IS NOT NULL OR t.id IS NOT NULL)";
