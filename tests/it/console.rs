@@ -369,7 +369,7 @@ async fn tags_and_links_are_a_form_away() {
     let revoked = browser.act(&page, &format!("{case}/link/revoke"), &[]).await;
     revoked.leads_to(&format!("{case}?said=link-revoked"));
     customer.get(path).await.is(410);
-    browser.get(&case).await.lacks(&url).has("Customer&#39;s page").has("Links revoked");
+    browser.get(&case).await.lacks(&url).has("Link to the customer&#39;s page made").has("Links revoked");
     house.close().await;
 }
 
