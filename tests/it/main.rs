@@ -44,6 +44,7 @@ mod restart;
 mod rfi;
 mod search;
 mod serve;
+mod smtp;
 mod strict;
 mod sweep;
 mod tidy;
