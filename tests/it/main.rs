@@ -9,6 +9,7 @@
 
 mod api;
 mod audit;
+mod browser;
 mod callback;
 mod chromium;
 mod commands;
@@ -34,6 +35,8 @@ mod onboarding;
 mod openapi;
 mod outage;
 mod page;
+mod page_attacks;
+mod page_looks;
 mod pages;
 mod peers;
 mod postgres;
