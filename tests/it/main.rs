@@ -41,6 +41,7 @@ mod pages;
 mod peers;
 mod postgres;
 mod proxy;
+mod reach;
 mod releases;
 mod replicas;
 mod restart;
