@@ -146,6 +146,7 @@ mod tests {
 
     use crate::domain::act::{PermanentReason, TemporaryReason, UnblockReason};
     use crate::domain::snapshot::{CustomerKind, Facts};
+    use crate::domain::status::Status;
 
     fn seen(compliance: &str, status: &str, by: Option<BlockedBy>, profile: Value) -> Snapshot {
         let facts = Facts {

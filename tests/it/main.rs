@@ -9,7 +9,6 @@
 
 mod api;
 mod audit;
-mod browser;
 mod callback;
 mod chromium;
 mod commands;
@@ -53,5 +52,6 @@ mod strict;
 mod sweep;
 mod tidy;
 mod timers;
+mod visitor;
 mod walks;
 mod webhook;

@@ -8,8 +8,8 @@ use reqwest::Method;
 use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, link};
 use crate::house::{House, PNG, spawn};
+use crate::visitor::{Browser, link};
 
 /// A customer who was rejected for this reason.
 async fn rejected(house: &House, name: &str, remark: &str) -> String {

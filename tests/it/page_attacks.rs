@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, link};
 use crate::house::{House, PNG, application};
+use crate::visitor::{Browser, link};
 
 /// A form as a window of the same browser sends it.
 async fn at_once(browser: &Browser, house: &House, path: &str, parts: &[(&str, Option<&str>, &[u8])]) {

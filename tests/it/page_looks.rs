@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, Seen, link};
 use crate::house::{House, Plan, lasting_address};
+use crate::visitor::{Browser, Seen, link};
 
 /// A page without what differs from run to run: the form's token, dates, addresses, and the long lists of countries.
 fn masked(text: &str) -> String {
