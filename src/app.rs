@@ -39,6 +39,7 @@ use crate::store::{self, Place, Store, Use};
 use crate::vault::{MasterKey, Vault};
 use crate::worker::mail::{self, Mailer};
 use crate::worker::notify::{self, Notifier};
+use crate::worker::smtp;
 use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
@@ -500,9 +501,9 @@ fn mailer(config: &Config) -> anyhow::Result<Option<Mailer>> {
         host: email.host.clone(),
         port: email.port,
         security: match email.security {
-            config::SmtpSecurity::Tls => mail::Security::Tls,
-            config::SmtpSecurity::StartTls => mail::Security::StartTls,
-            config::SmtpSecurity::Plain => mail::Security::Plain,
+            config::SmtpSecurity::Tls => smtp::Security::Tls,
+            config::SmtpSecurity::StartTls => smtp::Security::StartTls,
+            config::SmtpSecurity::Plain => smtp::Security::Plain,
         },
         credentials: email
             .credentials

@@ -74,7 +74,8 @@
 //!   differently: `src/store/sqlite.rs` and `src/store/postgres.rs`, function by function, `differs:` says why.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
 //! - Who has the turn at an endpoint: `src/store/sql/tells.rs`; what the feed gives: `src/store/sql/events.rs`.
-//! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`.
+//! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`;
+//!   what a mail server's refusals mean: `src/worker/smtp.rs`.
 //! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.

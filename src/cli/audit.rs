@@ -81,7 +81,8 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     }
 }
 
-fn with_store(
+/// Work with the store beside a running service.
+pub(super) fn with_store(
     config: &StoreConfig,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {

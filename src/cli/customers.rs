@@ -134,6 +134,26 @@ pub(super) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Make a link to the hosted page for one customer; it replaces the last that the same caller made.
+    ///
+    /// Whoever has the link can correct in the customer's name: hand it to nobody else.
+    ///
+    /// Examples:
+    ///   reinstate customers link ID --language de
+    ///   reinstate customers link ID --revoke
+    #[command(verbatim_doc_comment)]
+    Link {
+        /// The customerHashId.
+        id: String,
+        /// The page's language: en, fr, de, es, pt, ja or zh.
+        #[arg(long)]
+        language: Option<String>,
+        /// End every link of the customer, and make none.
+        #[arg(long, conflicts_with = "language")]
+        revoke: bool,
+        #[command(flatten)]
+        out: Out,
+    },
     #[command(flatten)]
     Applications(applications::Command),
 }
@@ -207,6 +227,21 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
             Command::Tags { id, set, delete, act } => {
                 let body = json!({ "set": pairs(set), "delete": delete });
                 write(sources, Method::POST, path(&id, "/tags"), body, act).await
+            }
+            Command::Link { id, language, revoke, out } => {
+                let (api, json) = open(sources, out)?;
+                let path = path(&id, "/correction-link");
+                if revoke {
+                    let shown = api.want(Method::DELETE, &path, None).await?;
+                    print(&shown, json, |shown| format!("{} links ended", shown["revoked"]));
+                } else {
+                    let body = language.map(|language| json!({ "language": language }));
+                    let shown = api.want(Method::POST, &path, body.as_ref()).await?;
+                    print(&shown, json, |shown| {
+                        format!("{}\nuntil {}", text(&shown["url"]), text(&shown["expiresAt"]))
+                    });
+                }
+                Ok(0)
             }
             Command::Applications(command) => applications::run(sources, command).await,
             Command::Decide { id, word, note, out } => {

@@ -65,7 +65,7 @@ enum Command {
     CheckConfig,
     /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
     Doctor,
-    /// List, search and show customers; update, block, unblock, tag, decide.
+    /// List, search and show customers; update, block, unblock, tag, decide, link.
     #[command(subcommand)]
     Customers(customers::Command),
     /// List what waits for a second person; approve or refuse it.

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use serde_json::json;
 
-use super::runtime;
+use super::{audit, runtime};
 use crate::app::open_store;
 use crate::clock::Clock;
 use crate::config::{self, Config, Sources, StoreUrl};
+use crate::domain::audit::COMMAND_LINE;
 use crate::store::copy::{self, Progress};
 use crate::store::wake::Wake;
 use crate::store::{self, Store, Use};
@@ -32,7 +34,7 @@ pub(super) enum Command {
     /// Copy everything into another, empty database, and compare both sides.
     ///
     /// Stop every `reinstate serve` on both sides first. A copy that was interrupted goes on where it was when it is run
-    /// again. The source stays as it is; afterwards set store.url and start the service. A URL with a password is seen by
+    /// again. The source stays as it is but for a row of its audit record; afterwards set store.url and start the service. A URL with a password is seen by
     /// others on the command line: put it into a file.
     ///
     /// Examples:
@@ -90,6 +92,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
         }
         Command::Backup { to } => {
             let holds = store::backup(&file(sources, "backup")?, &to)?;
+            note(sources, "store_backed_up", holds);
             println!("{}: {} customers, {} callbacks", to.display(), holds.cases, holds.callbacks);
             eprintln!("{NOT_IN_IT}");
         }
@@ -97,6 +100,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
             let place = file(sources, "restore")?;
             let stamp = Clock::System.now().strftime("%Y%m%dT%H%M%SZ").to_string();
             let (holds, aside) = store::restore(&from, &place, replace, &stamp)?;
+            note(sources, "store_restored", holds);
             println!("{}: {} customers, {} callbacks", place.display(), holds.cases, holds.callbacks);
             if let Some(aside) = aside {
                 eprintln!("what was there is {} now", aside.display());
@@ -105,6 +109,21 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// Records what was done. It is done by then, and a backup is wanted most when the database takes no row any more: what cannot
+/// be recorded is said.
+fn note(sources: &Sources, what: &'static str, holds: store::Holds) {
+    let detail = json!({ "customers": holds.cases, "callbacks": holds.callbacks });
+    let noted = Config::load_for_store(sources).map_err(anyhow::Error::from).and_then(|config| {
+        audit::with_store(&config, async |store| {
+            store.note(COMMAND_LINE, None, what, detail).await?;
+            Ok(0)
+        })
+    });
+    if let Err(error) = noted {
+        eprintln!("it is done, but the audit record has no row of it: {error:#}");
+    }
 }
 
 fn file(sources: &Sources, what: &str) -> anyhow::Result<PathBuf> {

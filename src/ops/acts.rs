@@ -173,10 +173,10 @@ impl Ops {
     }
 
     /// Asks Nium how the customer stands, and waits a moment for what it says. False: it has not answered yet.
-    pub async fn refresh(&self, customer: CustomerHashId) -> Result<bool, OpsError> {
+    pub async fn refresh(&self, customer: CustomerHashId, by: &str) -> Result<bool, OpsError> {
         // Moments are kept in whole milliseconds.
         let asked_at = self.clock.now().as_millisecond();
-        self.store.refresh(customer).await?;
+        self.store.refresh(customer, by).await?;
         let begun = Instant::now();
         while begun.elapsed() < WAIT {
             let row = self.store.case(customer).await?;

@@ -12,6 +12,7 @@ use crate::domain::case::CaseState;
 use crate::domain::correction::on_file;
 use crate::domain::remark::Grounds;
 use crate::domain::rfi::RfiItem;
+use crate::domain::snapshot::CustomerKind;
 use crate::store::rows::links::VisitRow;
 use crate::vault::Place;
 
@@ -44,6 +45,8 @@ pub enum Standing {
     Closed,
     /// Somebody of the client's looks at it.
     WithOfficer,
+    /// Something is asked of a company. Its forms are not the page's: half an answer would be refused, so none is begun.
+    AskedOfCompany,
 }
 
 /// What the page needs. Holds personal data.
@@ -89,8 +92,11 @@ impl Ops {
         let items = self.open_rfi(visit.customer, &kept).await?;
         let items: Vec<RfiItem> = items.into_iter().filter(RfiItem::waits).collect();
         let busy = self.store.is_writing(visit.customer).await?;
+        let is_company = row.snapshot.is_some_and(|seen| seen.facts.kind == CustomerKind::Corporate);
         Ok(if items.is_empty() || busy {
             otherwise
+        } else if is_company {
+            Standing::AskedOfCompany
         } else {
             Standing::Asked { items, deadline: open.deadline }
         })

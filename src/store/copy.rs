@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::sql::{read, work};
 use super::tx::{Row, Tx};
 use super::{Backend, Store};
+use crate::domain::audit::COMMAND_LINE;
 
 /// Rows in one transaction.
 const PAGE: usize = 1_000;
@@ -286,6 +287,13 @@ pub async fn copy(
     let now = from.clock.now();
     from.quieten(now).await?;
     to.begin_copy(source).await?;
+    // In the source, so that both sides have it; the record is copied later.
+    let engine = match &to.backend {
+        Backend::Sqlite(_) => "sqlite",
+        Backend::Postgres(_) => "postgres",
+    };
+    let detail = serde_json::json!({ "to": engine });
+    from.note(COMMAND_LINE, None, "store_copied", detail).await?;
     for table in TABLES {
         let of = from.count(table).await?;
         loop {

@@ -351,10 +351,10 @@ impl Store {
         self.read(move |tx| rfi::kept(tx, customer)).await
     }
 
-    /// Law: a look at the customer follows, before everybody else's.
-    pub async fn refresh(&self, customer: CustomerHashId) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.write(move |tx| ask::refresh(tx, customer, now)).await?;
+    /// Law: a look at the customer follows, before everybody else's, and who asked is on record.
+    pub async fn refresh(&self, customer: CustomerHashId, by: &str) -> Result<(), StoreError> {
+        let (by, now) = (by.to_owned(), self.clock.now());
+        self.write(move |tx| ask::refresh(tx, customer, &by, now)).await?;
         self.ring();
         Ok(())
     }

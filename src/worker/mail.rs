@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use askama::Template;
 use jiff::Timestamp;
+use lettre::Message;
 use lettre::address::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::smtp::{Refused, Security, Server};
 use super::{WorkError, Worker};
 use crate::domain::application::Application;
 use crate::domain::case::Case;
@@ -42,17 +41,6 @@ const MADE_BY: &str = "e-mail";
 const MAIL_BACKOFF_MAX: Duration = Duration::from_hours(1);
 /// Attempts at one message: with the waits between them, about three days.
 const MAIL_ATTEMPTS_MAX: u32 = 80;
-
-/// How the connection to the mail server is kept private.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first byte (`smtps://`).
-    Tls,
-    /// TLS before anything is said (`smtp://`, STARTTLS).
-    StartTls,
-    /// None: towards this machine alone.
-    Plain,
-}
 
 /// Which mail server, and how messages look.
 pub struct Options {
@@ -101,7 +89,7 @@ pub enum MailerError {
 
 /// Writes to customers.
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Server,
     from: Mailbox,
     options: Options,
 }
@@ -116,23 +104,14 @@ impl Mailer {
     /// A mailer for one server.
     pub fn new(options: Options) -> Result<Self, MailerError> {
         let from: Mailbox = options.from.parse()?;
-        let mut tls = TlsParameters::builder(options.host.clone());
-        if let Some(pem) = &options.authority {
-            tls = tls.add_root_certificate(Certificate::from_pem(pem)?);
-        }
-        let tls = match options.security {
-            Security::Tls => Tls::Wrapper(tls.build()?),
-            Security::StartTls => Tls::Required(tls.build()?),
-            Security::Plain => Tls::None,
-        };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&options.host)
-            .port(options.port)
-            .tls(tls)
-            .timeout(Some(options.limit));
-        if let Some((user, password)) = &options.credentials {
-            builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
-        }
-        Ok(Self { transport: builder.build(), from, options })
+        let server = Server::new(
+            (&options.host, options.port),
+            options.security,
+            options.authority.as_deref(),
+            options.credentials.as_ref(),
+            options.limit,
+        )?;
+        Ok(Self { server, from, options })
     }
 }
 
@@ -320,11 +299,10 @@ impl Worker {
             None => None,
         };
         let message = mailer.message(&lease.key, to, &payload, token.as_deref())?;
-        match tokio::time::timeout(mailer.options.limit, mailer.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(held_by(&error)),
-            Err(_) => Err(Held::Trouble("the mail server did not answer in time".to_owned())),
-        }
+        mailer.server.send(&message).await.map_err(|refused| match refused {
+            Refused::Address(why) => Held::Never(why),
+            Refused::Trouble(why) => Held::Trouble(why),
+        })
     }
 
     /// Where the customer is written to now, if they still are.
@@ -431,20 +409,4 @@ fn is_light(colour: [u8; 3]) -> bool {
 
 fn token_place(key: &EffectKey) -> Place {
     Place { table: "effect", column: "sealed", row: key.to_string() }
-}
-
-/// What a failure means. A refused address is this customer's affair; everything else is the server's or ours, and is tried
-/// again. The server's own words may repeat the address: only its code is kept.
-fn held_by(error: &lettre::transport::smtp::Error) -> Held {
-    let code = error.status().map(|code| code.to_string());
-    match code.as_deref() {
-        // Mailbox unavailable, not local, too full for good, name not allowed, no such user (RFC 5321, 4.2.3).
-        Some(code @ ("550" | "551" | "552" | "553" | "556")) => {
-            Held::Never(format!("the mail server refused the address for good ({code})"))
-        }
-        Some(code) => Held::Trouble(format!("the mail server answered {code}")),
-        None if error.is_timeout() => Held::Trouble("the mail server did not answer in time".to_owned()),
-        None if error.is_tls() => Held::Trouble("the mail server's certificate is not trusted".to_owned()),
-        None => Held::Trouble("the mail server could not be reached".to_owned()),
-    }
 }

@@ -36,6 +36,7 @@ mod outbox;
 mod rfi;
 mod runner;
 pub mod silence;
+pub mod smtp;
 pub mod sweep;
 
 use std::fmt;

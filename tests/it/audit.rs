@@ -1,6 +1,7 @@
 //! The audit record: every act has its row with the right name, a change of any row shows, an erased person does not break
 //! the chain, and a death between an act and its place in the chain loses nothing.
 
+mod many;
 mod tampering;
 
 use std::path::{Path, PathBuf};
@@ -141,6 +142,10 @@ async fn every_call_of_the_backend_and_every_command_has_its_row() {
         acts(&house, "backend").await,
         ["application_kept", "act_asked", "correction_handed_in", "act_asked"]
     );
+    let fresh = async |path: String| ask_as(&house, &backend, Method::GET, &path, Value::Null).await.0;
+    assert_eq!((fresh(format!("{path}?refresh=true")).await, fresh(path.clone()).await), (200, 200));
+    let looked = rows(&house, &format!("actor=backend&customerHashId={id}&what=refresh_asked")).await;
+    assert_eq!((looked.len(), &looked[0]["detail"]), (1, &json!({})), "who had Nium asked, and nothing else");
     let asked = rows(&house, "actor=backend&what=act_asked").await;
     assert_eq!(asked[1]["customerHashId"], json!(id), "{asked:?}");
     let became = rows(&house, &format!("customerHashId={bo}&what=applicant_became_customer")).await;

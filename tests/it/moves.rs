@@ -25,6 +25,11 @@ fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// Rows of the audit record that say this of the command line.
+fn recorded(what: &str) -> String {
+    format!("SELECT count(*) FROM audit WHERE actor = 'command line' AND what = '{what}'")
+}
+
 async fn copy(from: &Database, to: &Database) -> Output {
     store(&["copy", "--from", &from.url(), "--to", &to.url()], &[]).await
 }
@@ -119,6 +124,9 @@ async fn a_house_moves_to_postgres_and_back_and_what_was_open_goes_on() {
     assert!(moved.status.success() && told(&moved).contains("are the same"), "{}", told(&moved));
     assert!(!told(&moved).contains("planted") && !told(&moved).contains("reinstate:"), "{}", told(&moved));
     assert_eq!(there.number("SELECT count(*) FROM callback"), callbacks);
+    for side in [&ground.database, &there] {
+        assert_eq!(side.number(&recorded("store_copied")), 1, "who moved it, and when, stands on both sides");
+    }
     let again = copy(&ground.database, &there).await;
     assert!(told(&again).contains("copy into an empty database"), "{}", told(&again));
     let ground = ground.set("STORE__URL", &there.url());
@@ -226,6 +234,7 @@ async fn a_backup_is_made_while_callbacks_come_and_a_restored_one_goes_on() {
     let sent = load.await.unwrap();
     println!("{sent} callbacks came meanwhile");
     assert!(Database::Sqlite(file.clone()).number("SELECT max(id) FROM callback_log") >= before);
+    assert_eq!(ground.database.number(&recorded("store_backed_up")), 1);
     let twice = store(&["backup", "--to", &place], &env).await;
     assert!(told(&twice).contains("is there already"), "{}", told(&twice));
     let busy = store(&["restore", "--from", &place, "--replace"], &env).await;
@@ -239,6 +248,8 @@ async fn a_backup_is_made_while_callbacks_come_and_a_restored_one_goes_on() {
     assert!(!unsound.status.success() && ground.database.file().exists(), "{}", told(&unsound));
     let back = store(&["restore", "--from", &place, "--replace"], &env).await;
     assert!(back.status.success(), "{}", told(&back));
+    let of_backup = ["store_restored", "store_backed_up"].map(|what| ground.database.number(&recorded(what)));
+    assert_eq!(of_backup, [1, 0], "the backup is of the moment before it was recorded");
     let mut service = ground.start();
     goes_on(&ground, &open).await;
     service.kill().await.unwrap();

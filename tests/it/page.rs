@@ -2,123 +2,14 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
-
-use crate::house::{House, PNG, install_crypto, spawn};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
+use reqwest::header::SET_COOKIE;
+use serde_json::{Value, json};
 
-/// A browser: it keeps cookies, and follows no redirect by itself.
-struct Browser {
-    http: Client,
-    base: String,
-    cookies: Vec<(String, String)>,
-    language: &'static str,
-}
-
-/// What a page answered.
-struct Seen {
-    status: u16,
-    headers: HeaderMap,
-    text: String,
-}
-
-impl Seen {
-    fn has(&self, what: &str) -> &Self {
-        assert!(self.text.contains(what), "{} has no {what}:\n{}", self.status, self.text);
-        self
-    }
-
-    fn lacks(&self, what: &str) -> &Self {
-        assert!(!self.text.contains(what), "{what} stands in\n{}", self.text);
-        self
-    }
-
-    fn leads_to(&self, path: &str) {
-        assert_eq!(
-            (self.status, self.headers.get(LOCATION).map(|to| to.to_str().unwrap())),
-            (303, Some(path)),
-            "{}",
-            self.text
-        );
-    }
-
-    fn form(&self) -> String {
-        let (_, rest) = self.text.split_once("name=\"form\" value=\"").expect("a form of ours");
-        rest.split_once('"').unwrap().0.to_owned()
-    }
-}
-
-impl Browser {
-    fn new(house: &House) -> Self {
-        install_crypto();
-        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let http = http.tls_certs_only([]).build().unwrap();
-        Self { http, base: format!("http://{}", house.public), cookies: Vec::new(), language: "en" }
-    }
-
-    async fn send(&mut self, method: Method, path: &str, body: Option<(String, Vec<u8>)>) -> Seen {
-        let cookies: Vec<String> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
-        let mut request = self.http.request(method, url).header("accept-language", self.language);
-        if !cookies.is_empty() {
-            request = request.header("cookie", cookies.join("; "));
-        }
-        if let Some((kind, bytes)) = body {
-            request = request.header("content-type", kind).body(bytes);
-        }
-        let answer = request.send().await.unwrap();
-        for set in answer.headers().get_all(SET_COOKIE) {
-            let (name, rest) = set.to_str().unwrap().split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            self.cookies.push((name.to_owned(), rest.split(';').next().unwrap().to_owned()));
-        }
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Seen { status, headers, text: answer.text().await.unwrap() }
-    }
-
-    async fn get(&mut self, path: &str) -> Seen {
-        self.send(Method::GET, path, None).await
-    }
-
-    async fn post(&mut self, path: &str, body: &str) -> Seen {
-        let kind = "application/x-www-form-urlencoded".to_owned();
-        self.send(Method::POST, path, Some((kind, body.as_bytes().to_vec()))).await
-    }
-
-    /// A form with files: an entry is a file where it has a name of one.
-    async fn submit(&mut self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Seen {
-        let mut body = Vec::new();
-        for (name, file, bytes) in parts {
-            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
-            body.extend(
-                format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes(),
-            );
-            body.extend(*bytes);
-            body.extend(b"\r\n");
-        }
-        body.extend(b"--x--\r\n");
-        self.send(Method::POST, path, Some(("multipart/form-data; boundary=x".to_owned(), body))).await
-    }
-
-    /// Opens a link and begins a visit.
-    async fn enter(&mut self, url: &str) -> Seen {
-        assert_eq!(self.get(url).await.status, 200);
-        let path = url.split('?').next().unwrap().to_owned();
-        self.post(&path, "lang=en").await.leads_to("/correct");
-        self.get("/correct").await
-    }
-}
-
-async fn link(house: &House, id: &str) -> String {
-    let path = format!("/v1/customers/{id}/correction-link");
-    let (status, answer) = house.ask(Method::POST, &path, None).await;
-    assert_eq!(status, 201, "{answer}");
-    answer["url"].as_str().unwrap().to_owned()
-}
+use crate::house::{House, PNG, spawn};
+use crate::visitor::{Browser, link};
 
 /// A customer who was rejected for this reason.
 async fn rejected(house: &House, name: &str, remark: &str) -> String {

@@ -506,7 +506,7 @@ async fn what_a_replica_held_is_given_back_under_its_name_alone() {
     let clock = a_clock();
     let (_database, one, two) = two_stores(&clock).await;
     for number in 1..=4_u8 {
-        one.refresh(CustomerHashId::from_bytes([number; 16])).await.unwrap();
+        one.refresh(CustomerHashId::from_bytes([number; 16]), "tests").await.unwrap();
     }
     let (lease, seats) = (Duration::from_mins(1), |all| Seats { all, swept: all, turn: 1 });
     let mine = one.claim(lease, seats(2)).await.unwrap();

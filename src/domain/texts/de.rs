@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "de",
     own_name: "Deutsch",
+    full_stop: ".",
     page: Page {
         skip: "Zum Inhalt springen",
         language: "Sprache",
         show: "Anzeigen",
         questions: "Fragen? So erreichen Sie uns:",
         landing_title: "Bitte prüfen Sie Ihre Angaben",
-        landing_lead: "Wir konnten Ihre Angaben nicht bestätigen. Auf der nächsten Seite sehen Sie, was zu prüfen ist. Dort können Sie es berichtigen und noch einmal senden.",
+        landing_lead: "Wir brauchen Ihre Hilfe bei Ihren Angaben. Auf der nächsten Seite sehen Sie, was zu berichtigen oder zu ergänzen ist, und können es von dort senden.",
         landing_button: "Weiter",
         landing_note: "Dieser Link ist nur für Sie. Bitte geben Sie ihn nicht weiter.",
         ended_title: "Dieser Link gilt nicht mehr",
@@ -112,6 +113,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "Wir sehen es uns an",
             text: "Jemand bei uns prüft Ihren Antrag. Sie müssen jetzt nichts tun.",
+        },
+        company: Stage {
+            title: "Wir brauchen noch einige Angaben",
+            text: "Es geht um Ihr Unternehmen, und diese Angaben lassen sich auf dieser Seite nicht machen. Bitte wenden Sie sich an uns: Wir sagen Ihnen, was nötig ist.",
         },
     },
     groups: Groups {

@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "en",
     own_name: "English",
+    full_stop: ".",
     page: Page {
         skip: "Skip to the content",
         language: "Language",
         show: "Show",
         questions: "Questions? Contact us:",
         landing_title: "Please check your details",
-        landing_lead: "We could not verify the details you gave us. On the next page you see what to check. You can correct it there and send it again.",
+        landing_lead: "We need your help with your details. On the next page you see what to correct or to add, and you can send it from there.",
         landing_button: "Continue",
         landing_note: "This link is yours alone. Please do not pass it on.",
         ended_title: "This link does not work any more",
@@ -112,6 +113,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "We are looking into it",
             text: "Somebody on our side is checking your application. You do not need to do anything now.",
+        },
+        company: Stage {
+            title: "We need some more information",
+            text: "It is about your company, and it cannot be given on this page. Please contact us: we tell you what is needed.",
         },
     },
     groups: Groups {

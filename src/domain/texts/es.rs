@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "es",
     own_name: "Español",
+    full_stop: ".",
     page: Page {
         skip: "Ir al contenido",
         language: "Idioma",
         show: "Mostrar",
         questions: "¿Preguntas? Contáctenos:",
         landing_title: "Revise sus datos, por favor",
-        landing_lead: "No pudimos verificar los datos que nos dio. En la página siguiente verá qué debe revisar. Allí puede corregirlo y enviarlo de nuevo.",
+        landing_lead: "Necesitamos su ayuda con sus datos. En la página siguiente verá qué hay que corregir o añadir, y podrá enviarlo desde allí.",
         landing_button: "Continuar",
         landing_note: "Este enlace es solo para usted. No lo comparta, por favor.",
         ended_title: "Este enlace ya no funciona",
@@ -112,6 +113,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "Lo estamos estudiando",
             text: "Alguien de nuestro equipo está revisando su solicitud. No tiene que hacer nada ahora.",
+        },
+        company: Stage {
+            title: "Necesitamos algunos datos más",
+            text: "Se trata de su empresa, y estos datos no se pueden dar en esta página. Contáctenos, por favor: le diremos qué hace falta.",
         },
     },
     groups: Groups {

@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "fr",
     own_name: "Français",
+    full_stop: ".",
     page: Page {
         skip: "Aller au contenu",
         language: "Langue",
         show: "Afficher",
         questions: "Des questions ? Contactez-nous :",
         landing_title: "Veuillez vérifier vos informations",
-        landing_lead: "Nous n’avons pas pu vérifier les informations que vous nous avez données. La page suivante indique ce qu’il faut vérifier. Vous pouvez y corriger vos informations et les renvoyer.",
+        landing_lead: "Nous avons besoin de votre aide au sujet de vos informations. Sur la page suivante, vous verrez ce qu’il faut corriger ou ajouter, et vous pourrez l’envoyer.",
         landing_button: "Continuer",
         landing_note: "Ce lien est personnel. Veuillez ne pas le transmettre.",
         ended_title: "Ce lien ne fonctionne plus",
@@ -112,6 +113,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "Nous examinons votre demande",
             text: "Quelqu’un de chez nous examine votre demande. Vous n’avez rien à faire pour l’instant.",
+        },
+        company: Stage {
+            title: "Il nous faut d’autres informations",
+            text: "Elles concernent votre entreprise et ne peuvent pas être données sur cette page. Veuillez nous contacter : nous vous dirons ce qu’il faut.",
         },
     },
     groups: Groups {

@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "ja",
     own_name: "日本語",
+    full_stop: "。",
     page: Page {
         skip: "本文へ移動",
         language: "言語",
         show: "表示",
         questions: "ご質問はこちらへ：",
         landing_title: "ご登録情報をご確認ください",
-        landing_lead: "ご提供いただいた情報を確認できませんでした。次のページで、ご確認いただきたい点をご案内します。そこで訂正して、もう一度送信できます。",
+        landing_lead: "ご登録情報についてお客様のご協力が必要です。次のページで訂正または追加が必要な内容をご確認いただき、そこから送信していただけます。",
         landing_button: "次へ",
         landing_note: "このリンクはお客様専用です。ほかの方に渡さないでください。",
         ended_title: "このリンクはご利用になれません",
@@ -112,6 +113,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "担当者が確認しています",
             text: "担当者がお手続きを確認しています。今は何もしていただく必要はありません。",
+        },
+        company: Stage {
+            title: "追加の情報が必要です",
+            text: "御社に関する情報のため、このページではご回答いただけません。お手数ですがお問い合わせください。必要な内容をご案内します。",
         },
     },
     groups: Groups {

@@ -86,6 +86,7 @@ const ACCEPTED_MAX: usize = 32;
 pub struct Texts {
     pub tag: &'static str,
     pub own_name: &'static str,
+    pub full_stop: &'static str,
     pub page: Page,
     pub whys: Whys,
     pub stages: Stages,
@@ -302,6 +303,7 @@ pub struct Stages {
     pub done: Stage,
     pub closed: Stage,
     pub officer: Stage,
+    pub company: Stage,
 }
 
 /// A heading and a sentence.

@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "pt",
     own_name: "Português",
+    full_stop: ".",
     page: Page {
         skip: "Ir para o conteúdo",
         language: "Idioma",
         show: "Mostrar",
         questions: "Dúvidas? Peça ajuda aqui:",
         landing_title: "Verifique os seus dados, por favor",
-        landing_lead: "Não conseguimos confirmar os dados que nos deu. A página seguinte mostra o que deve verificar. Pode corrigir ali e enviar de novo.",
+        landing_lead: "Precisamos da sua ajuda com os seus dados. Na página seguinte verá o que é preciso corrigir ou acrescentar, e poderá enviá-lo a partir daí.",
         landing_button: "Continuar",
         landing_note: "Este link é só seu. Por favor, não o passe a outras pessoas.",
         ended_title: "Este link já não funciona",
@@ -109,6 +110,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "O seu pedido está em análise",
             text: "Uma pessoa da nossa empresa está com o seu pedido. Não é preciso fazer nada agora.",
+        },
+        company: Stage {
+            title: "Precisamos de mais alguns dados",
+            text: "São sobre a sua empresa e não podem ser dados nesta página. Peça-nos ajuda, por favor: diremos o que é preciso.",
         },
     },
     groups: Groups {

@@ -5,13 +5,14 @@ use super::{Documents, Groups, Labels, Mail, Mails, Page, Problems, Questions, S
 pub(super) const TEXTS: Texts = Texts {
     tag: "zh",
     own_name: "简体中文",
+    full_stop: "。",
     page: Page {
         skip: "跳到正文",
         language: "语言",
         show: "显示",
         questions: "有疑问？请联系我们：",
         landing_title: "请核对您的资料",
-        landing_lead: "我们无法核实您提供的资料。下一页会说明需要核对的内容，您可以在那里更正并重新提交。",
+        landing_lead: "您的资料需要您协助处理。您可以在下一页看到需要更正或补充的内容，并在那里提交。",
         landing_button: "继续",
         landing_note: "此链接仅供您本人使用，请勿转发。",
         ended_title: "此链接已失效",
@@ -105,6 +106,10 @@ pub(super) const TEXTS: Texts = Texts {
         officer: Stage {
             title: "我们正在处理",
             text: "我们的工作人员正在查看您的申请。您现在无需做任何事。",
+        },
+        company: Stage {
+            title: "我们还需要一些信息",
+            text: "这些信息与贵公司有关，无法在此页面提供。请联系我们，我们会告诉您需要什么。",
         },
     },
     groups: Groups {

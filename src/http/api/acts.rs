@@ -55,11 +55,12 @@ pub(super) async fn tags(
 /// `GET /v1/customers/{id}/rfi?refresh=`: what Nium asks of the customer.
 pub(super) async fn rfi(
     State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let customer = take::customer(&id)?;
-    take::refreshed(&state, &uri, customer).await?;
+    take::refreshed(&state, &caller, &uri, customer).await?;
     Ok(Json(state.ops.rfi(customer).await.map_err(|error| problem_of(&error))?).into_response())
 }
 

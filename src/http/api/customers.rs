@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
+use super::auth::Caller;
 use super::take;
 use super::{ApiState, problem_of};
 use crate::http::error::Problem;
@@ -15,11 +16,12 @@ use crate::http::error::Problem;
 /// `GET /v1/customers/{id}?refresh=`: with `refresh=true` Nium is asked first.
 pub(super) async fn show(
     State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let customer = take::customer(&id)?;
-    take::refreshed(&state, &uri, customer).await?;
+    take::refreshed(&state, &caller, &uri, customer).await?;
     let view = state.ops.show(customer).await.map_err(|error| problem_of(&error))?;
     Ok(Json(view).into_response())
 }

@@ -29,11 +29,16 @@ pub(super) fn customer(text: &str) -> Result<CustomerHashId, Problem> {
 }
 
 /// Asks Nium first, if the request says `refresh=true`.
-pub(super) async fn refreshed(state: &ApiState, uri: &Uri, customer: CustomerHashId) -> Result<(), Problem> {
+pub(super) async fn refreshed(
+    state: &ApiState,
+    caller: &Caller,
+    uri: &Uri,
+    customer: CustomerHashId,
+) -> Result<(), Problem> {
     if !Params::read(uri, &["refresh"])?.flag("refresh")? {
         return Ok(());
     }
-    let fresh = state.ops.refresh(customer).await.map_err(|error| problem_of(&error))?;
+    let fresh = state.ops.refresh(customer, &caller.name).await.map_err(|error| problem_of(&error))?;
     if !fresh && state.ops.show(customer).await.is_ok() {
         return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "nium_has_not_answered")
             .hint("Nium has not answered within a few seconds; ask without refresh for what is on file."));

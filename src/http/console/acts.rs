@@ -181,7 +181,7 @@ pub(super) async fn refresh(
     let Some(place) = Place::of(&path) else { return nobody(&state, &who) };
     // Somebody whom we do not know is no case to look at.
     let asked = match state.ops.standing(place.id).await {
-        Ok(_) => state.ops.refresh(place.id).await,
+        Ok(_) => state.ops.refresh(place.id, &who.name).await,
         Err(error) => Err(error),
     };
     match asked {

@@ -215,6 +215,7 @@ async fn standing(state: &CorrectState, visitor: &Visitor) -> Result<Response, O
         Standing::Done => &texts.done,
         Standing::Closed => &texts.closed,
         Standing::WithOfficer => &texts.officer,
+        Standing::AskedOfCompany => &texts.company,
     };
     let shell = state.shell(visitor.language, true);
     Ok(page(StatusCode::OK, &Notice { shell, title: said.title, text: said.text }))

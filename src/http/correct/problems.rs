@@ -44,7 +44,9 @@ pub(super) fn of_entry(kind: Kind, name: &str, entry: &str, texts: &Texts) -> St
         return say.required.to_owned();
     }
     match kind {
-        Kind::Text(most) if entry.chars().count() > most => format!("{} {most}.", say.too_long),
+        Kind::Text(most) if entry.chars().count() > most => {
+            format!("{} {most}{}", say.too_long, texts.full_stop)
+        }
         Kind::Text(_) if name == "billingAddress1" && entry.chars().all(|c| !c.is_control()) => {
             say.australia.to_owned()
         }

@@ -138,12 +138,14 @@ pub(in crate::store) fn act(
     })
 }
 
-/// Law: somebody wants to know how the customer stands: a look follows, before everybody else's.
+/// Law: somebody wants to know how the customer stands: a look follows, before everybody else's, and who asked is on record.
 pub(in crate::store) fn refresh(
     tx: &Tx<'_>,
     customer: CustomerHashId,
+    by: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    audit::note(tx, by, Some(customer), "refresh_asked", &serde_json::json!({}), now)?;
     make_due(tx, customer, Rank::Act, now)
 }
 
