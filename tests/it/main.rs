@@ -33,6 +33,7 @@ mod officer;
 mod onboarding;
 mod openapi;
 mod outage;
+mod overview;
 mod page;
 mod pages;
 mod peers;
