@@ -23,6 +23,10 @@ const STANDINGS_EVERY: Duration = Duration::from_secs(15);
 /// After counting who stands where, the rest is this many times as long as it took: it goes through whole tables, and has a
 /// twentieth of one core at most.
 const STANDINGS_REST: u32 = 20;
+/// What a count costs at most, as a multiple of the one before: tables grow slowly, and the rest was spent waiting.
+const STANDINGS_GROW: u32 = 4;
+/// What the first count costs at most.
+const STANDINGS_FIRST: Duration = Duration::from_millis(250);
 /// How often calls to Nium are written down. What was not is lost with the process.
 const CALLS_EVERY: Duration = Duration::from_secs(5);
 
@@ -53,10 +57,11 @@ pub async fn count(worker: Arc<Worker>, soft: CancellationToken) {
     calls.write_down(&worker).await;
 }
 
-/// When it was counted last who stands where.
+/// When it was counted last who stands where, and what that cost.
 #[derive(Default)]
 struct Standings {
     counted_at: Option<Timestamp>,
+    cost: Option<Duration>,
     rests_until: Option<Instant>,
 }
 
@@ -70,7 +75,9 @@ impl Standings {
         let begun = Instant::now();
         let counted = worker.store.count_standings().await;
         let took = begun.elapsed();
-        self.rests_until = Some(begun + took * (STANDINGS_REST + 1));
+        let cost = took.min(self.cost.map_or(STANDINGS_FIRST, |before| before * STANDINGS_GROW));
+        self.cost = Some(cost.max(Duration::from_millis(1)));
+        self.rests_until = Some(begun + took + cost * STANDINGS_REST);
         let (standings, at) = counted?;
         worker.store.put_standings(standings, at).await?;
         self.counted_at = Some(at);

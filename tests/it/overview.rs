@@ -188,6 +188,9 @@ async fn callbacks_are_counted_by_the_hour_with_their_redeliveries_and_what_had_
         .sum();
     assert_eq!(delivered, 6, "the list says the same");
 
+    // What we hold is from after the last callback.
+    house.advance(Duration::from_secs(1));
+    assert_eq!(house.get(&format!("/v1/customers/{id}?refresh=true")).await.0, 200);
     // A change that no callback tells is found by asking, and counted in the hour in which it was.
     house.fault(json!({ "endpoint": "callback", "kind": "drop_callback", "times": 1 })).await;
     house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
