@@ -27,6 +27,9 @@ const STATES: [(&str, u32, &str); 6] = [
     ("needs_officer", 5, r#"{"state":"needs_officer","why":"unclear_remark","after_rejection":true}"#),
 ];
 
+/// The body of an event.
+const TOLD: &str = r#"{"type":"customer.rejected","timestamp":"2026-01-02T03:04:05Z","data":{"customerHashId":"00000000-0000-0000-0000-00000001b112","state":"awaiting_correction","version":3,"reason":"unknown"}}"#;
+
 const BESIDE: &str = r#"{"rfi":null,"block":null,"reapplication":false}"#;
 
 /// How many rows a statement makes. Each is number `i`, counted from 1, and about one customer.
@@ -63,7 +66,7 @@ const ROWS: &[(Rows, &str)] = &[
      SELECT i, {text} || '-' || (1 + (i - 1) / {r}) || '-0', {id},
          CASE (i - 1) / {r} WHEN 0 THEN 'customer.rejected' WHEN 1 THEN 'customer.correction_requested'
              WHEN 2 THEN 'customer.correction_received' ELSE 'customer.submitted' END,
-         1 + (i - 1) / {r}, {now} - ({r} * 4 - i) * 1000, {blob 250}"),
+         1 + (i - 1) / {r}, {now} - ({r} * 4 - i) * 1000, {told}"),
     (Rows::OfRejected(4), "INSERT INTO effect (key, customer, lane, kind, status, due_at, attempts, created_at, ended_at, destination, event_id, outcome)
      SELECT {text} || '-' || (1 + (i - 1) / {r}) || '-0', {id}, 'webhook', 'customer.rejected',
          CASE WHEN i % 500 = 0 THEN 'pending' WHEN i % 251 = 0 THEN 'failed' ELSE 'done' END,
@@ -137,7 +140,7 @@ fn facts_of(state: &str) -> String {
         _ => ("REJECT", "Failed"),
     };
     format!(
-        r#"{{"compliance":"{compliance}","status":"{status}","updated_at":null,"blocked_by":null,"kind":"individual"}}"#
+        r#"{{"compliance":"{compliance}","status":"{status}","updatedAt":null,"blockedBy":null,"kind":"INDIVIDUAL"}}"#
     )
 }
 
@@ -160,6 +163,8 @@ struct Words {
     text: &'static str,
     mark: &'static str,
     blob: fn(&str) -> String,
+    /// A text as bytes.
+    bytes: fn(&str) -> String,
     series: fn(u64) -> String,
 }
 
@@ -168,6 +173,7 @@ const SQLITE: Words = Words {
     text: "printf('00000000-0000-0000-0000-%012x', {i} * 7919)",
     mark: "unhex(printf('%016x%016x', {i} * 104729 % 1000003, {i}))",
     blob: |bytes| format!("randomblob({bytes})"),
+    bytes: |text| format!("CAST('{text}' AS BLOB)"),
     series: |count| {
         format!(
             "FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n)"
@@ -180,6 +186,7 @@ const POSTGRES: Words = Words {
     text: "('00000000-0000-0000-0000-' || lpad(to_hex({i} * 7919), 12, '0'))",
     mark: "decode(lpad(to_hex({i} * 104729 % 1000003), 16, '0') || lpad(to_hex({i}), 16, '0'), 'hex')",
     blob: |bytes| format!("decode(repeat('5a', {bytes}), 'hex')"),
+    bytes: |text| format!("convert_to('{text}', 'UTF8')"),
     series: |count| format!("FROM generate_series(1, CAST({count} AS BIGINT)) AS n (i)"),
 };
 
@@ -202,6 +209,7 @@ fn written((rows, statement): &(Rows, &str), words: &Words, customers: u64, now:
         .replace("{data}", &by_state(|_, data| data.to_owned()))
         .replace("{facts}", &by_state(|name, _| facts_of(name)))
         .replace("{beside}", BESIDE)
+        .replace("{told}", &(words.bytes)(TOLD))
         .replace("{began}", &format!("({now} - i * {between})"))
         .replace("{id}", &words.id.replace("{i}", &whose))
         .replace("{text}", &words.text.replace("{i}", &whose))
