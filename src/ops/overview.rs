@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Ops, OpsError};
 use crate::domain::id::CustomerHashId;
-use crate::domain::journey::{Measure, Step, quantile};
+use crate::domain::journey::{Journey, Measure, Outcome, Step, quantile};
 use crate::store::rows::overview::{
     CALLBACK, DUE, FAILED_EFFECT, FAILING_EFFECT, FAILING_LOOK, FOUND_LATE, FOUND_MISSING, HourCount,
     JourneyPlace, JourneyRow, NIUM_MILLIS, NIUM_PAUSE, NIUM_PREFIX, OPEN_APPROVAL, OPEN_RFI, OverviewRows,
@@ -189,6 +189,8 @@ pub struct Service {
 pub struct JourneyView {
     #[serde(skip)]
     place: JourneyPlace,
+    #[serde(skip)]
+    journey: Journey,
     customer_hash_id: CustomerHashId,
     rejected_at: Timestamp,
     offered_at: Option<Timestamp>,
@@ -204,6 +206,30 @@ impl JourneyView {
     #[must_use]
     pub fn place(&self) -> JourneyPlace {
         self.place
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn customer(&self) -> CustomerHashId {
+        self.customer_hash_id
+    }
+
+    /// When a step was reached, if it was.
+    #[must_use]
+    pub fn reached(&self, step: Step) -> Option<Timestamp> {
+        self.journey.reached(step)
+    }
+
+    /// How it ended, and when.
+    #[must_use]
+    pub fn end(&self) -> Option<(Outcome, Timestamp)> {
+        self.journey.end
+    }
+
+    /// The state of the case at present.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 }
 
@@ -389,6 +415,7 @@ fn view(row: JourneyRow) -> JourneyView {
     let JourneyRow { place, journey, state } = row;
     JourneyView {
         place,
+        journey,
         customer_hash_id: place.customer,
         rejected_at: journey.rejected_at,
         offered_at: journey.offered_at,

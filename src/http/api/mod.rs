@@ -12,7 +12,7 @@ pub(super) mod jobs;
 mod links;
 pub(super) mod officer;
 mod onboard;
-mod overview;
+pub(super) mod overview;
 mod search;
 pub mod take;
 

@@ -55,12 +55,14 @@ fn step(params: &Params) -> Result<Step, Problem> {
     })
 }
 
-fn bytes_of(place: JourneyPlace) -> Vec<u8> {
+/// A place as a cursor has it.
+pub(in crate::http) fn bytes_of(place: JourneyPlace) -> Vec<u8> {
     let JourneyPlace { rejected_at, customer, number } = place;
     [&rejected_at.as_millisecond().to_be_bytes()[..], customer.as_bytes(), &number.to_be_bytes()].concat()
 }
 
-fn place_of(bytes: &[u8]) -> Option<JourneyPlace> {
+/// A cursor as a place.
+pub(in crate::http) fn place_of(bytes: &[u8]) -> Option<JourneyPlace> {
     let (at, rest) = bytes.split_first_chunk()?;
     let (customer, number) = rest.split_first_chunk()?;
     Some(JourneyPlace {
