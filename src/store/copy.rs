@@ -214,7 +214,7 @@ pub const TABLES: &[Table] = &[
         2,
         None,
     ),
-    table("tally", &["day", "measure", "bucket", "count"], 3, None),
+    table("tally", &["measure", "bucket", "day", "count"], 3, None),
     table("feed_reader", &["name", "position"], 1, None),
     table("hourly", &["hour", "what", "count"], 2, None),
     // Last: whoever is due here has everything else on file.

@@ -51,6 +51,12 @@ impl Store {
         self.write(move |tx| hourly::drop_old(tx, before, most)).await
     }
 
+    /// Law: counts of journeys that began more than `age` ago go, at most `most` at a time. Gives how many went.
+    pub async fn drop_tally(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+        let before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        self.write(move |tx| tally::drop_old(tx, before, most)).await
+    }
+
     /// What an overview shows: journeys that began on the day of `since` or later, the hours from `hours_since` on, and who
     /// stands where.
     pub async fn overview(

@@ -18,6 +18,8 @@ const SESSIONS_KEPT: Duration = Duration::from_hours(1);
 const DRAFTS_KEPT: Duration = Duration::from_hours(24 * 3);
 /// How long it is known what happened in which hour.
 const HOURS_KEPT: Duration = Duration::from_hours(24 * 90);
+/// How long it is counted how far journeys have come: longer than any overview shows.
+const TALLY_KEPT: Duration = Duration::from_hours(24 * 100);
 /// How often the house is kept.
 const EVERY: Duration = Duration::from_mins(10);
 /// How often one who is not on duty looks whether they are by now.
@@ -60,6 +62,9 @@ async fn sweep_out(worker: &Worker) -> Result<(), StoreError> {
         tokio::time::sleep(REST).await;
     }
     while worker.store.drop_hours(HOURS_KEPT, STEP).await? == STEP {
+        tokio::time::sleep(REST).await;
+    }
+    while worker.store.drop_tally(TALLY_KEPT, STEP).await? == STEP {
         tokio::time::sleep(REST).await;
     }
     let Some(kept) = worker.options.keep_callbacks else { return Ok(()) };

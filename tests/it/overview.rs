@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::house::{House, TOKEN};
 
 /// The overview, once the feed is counted to its end.
 async fn overview(house: &House, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -239,5 +239,74 @@ async fn parameters_are_checked() {
         assert_eq!((status, &problem["code"]), (400, &json!("bad_parameter")), "{path}");
     }
     assert_eq!(house.get("/v1/overview?days=7").await.0, 200);
+    house.close().await;
+}
+
+/// A browser without a script, signed in as the first administrator.
+struct Visitor<'h> {
+    house: &'h House,
+    http: reqwest::Client,
+    cookie: String,
+}
+
+impl<'h> Visitor<'h> {
+    async fn of(house: &'h House) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let http = http.tls_certs_only([]).build().unwrap();
+        let form = http.post(format!("http://{}/sign-in", house.admin)).form(&[("token", TOKEN)]);
+        let answer = form.send().await.unwrap();
+        assert_eq!(answer.status(), 303, "{:?}", answer.headers());
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        Self { house, http, cookie }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.house.admin);
+        let answer = self.http.get(url).header("cookie", &self.cookie).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+/// Where the links of a page's content lead.
+fn links(page: &str) -> Vec<String> {
+    let content = page.split("<main").nth(1).unwrap();
+    let links = content.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    links.map(|link| link.replace("&#38;", "&").replace("&amp;", "&")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_number_of_the_page_leads_to_its_list() {
+    let house = House::start().await;
+    let back = corrected(&house, "Ana", Duration::from_hours(2), "complete").await;
+    house.until(&back, "reinstated").await;
+    let gone = house.rejected("Bo").await;
+    decide(&house, &gone, "final").await;
+    house.until(&gone, "finally_rejected").await;
+    house.rejected("Cy").await;
+    overview(&house, funnel_is([3, 3, 1, 1, 1], 1)).await;
+
+    let visitor = Visitor::of(&house).await;
+    let (status, page) = visitor.get("/").await;
+    assert_eq!(status, 200, "{page}");
+    for text in ["33 % went on", "Handed in a correction", "half within 2 h", "role=\"img\"", "<caption>Newest hour first."] {
+        assert!(page.contains(text), "{text} is not on the page: {page}");
+    }
+    for forbidden in ["style=", "<script>", "onclick"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    let has_cases = visitor.get("/cases").await.0 == 200;
+    let found = links(&page);
+    assert!(found.len() > 25, "{found:?}");
+    for link in found.iter().filter(|link| has_cases || !link.starts_with("/cases")) {
+        let (status, page) = visitor.get(link.split('#').next().unwrap()).await;
+        assert_eq!(status, 200, "{link}");
+        assert!(!page.contains("is not known here"), "{link} asks for what its list does not know");
+    }
+    let (_, list) = visitor.get("/journeys?step=finally_rejected&days=7").await;
+    assert!(list.contains(&gone) && !list.contains(&back), "{list}");
+    let (_, odd) = visitor.get("/journeys?step=odd&days=1000").await;
+    assert_eq!(odd.matches("is not known here").count(), 2, "{odd}");
+    let empty = visitor.get("/?days=7").await.1;
+    assert!(empty.contains("aria-current=\"true\">7 days"), "{empty}");
     house.close().await;
 }
