@@ -58,6 +58,47 @@ impl Step {
     }
 }
 
+/// Which journeys are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that have reached a step.
+    Step(Step),
+    /// Those that have not ended.
+    UnderWay,
+    /// Those that were reinstated although nothing was submitted.
+    Unaided,
+}
+
+impl Reach {
+    /// Every one of them.
+    pub const ALL: [Self; 8] = [
+        Self::Step(Step::Rejected),
+        Self::Step(Step::Offered),
+        Self::Step(Step::Corrected),
+        Self::Step(Step::Submitted),
+        Self::Step(Step::Reinstated),
+        Self::Step(Step::FinallyRejected),
+        Self::UnderWay,
+        Self::Unaided,
+    ];
+
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Step(step) => step.as_str(),
+            Self::UnderWay => "under_way",
+            Self::Unaided => "unaided",
+        }
+    }
+
+    /// Reads [`Reach::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reach| reach.as_str() == text)
+    }
+}
+
 /// What is counted of journeys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Measure {

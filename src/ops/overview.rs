@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Ops, OpsError};
 use crate::domain::id::CustomerHashId;
-use crate::domain::journey::{Journey, Measure, Outcome, Step, quantile};
+use crate::domain::journey::{Journey, Measure, Outcome, Reach, Step, quantile};
 use crate::store::rows::overview::{
     CALLBACK, DUE, FAILED_EFFECT, FAILING_EFFECT, FAILING_LOOK, FOUND_LATE, FOUND_MISSING, HourCount,
     JourneyPlace, JourneyRow, NIUM_MILLIS, NIUM_PAUSE, NIUM_PREFIX, OPEN_APPROVAL, OPEN_RFI, OverviewRows,
@@ -261,16 +261,16 @@ impl Ops {
         })
     }
 
-    /// Journeys of the last `days` days that have reached a step, newest first, after a place.
+    /// Journeys of the last `days` days that came so far, newest first, after a place.
     pub async fn journeys(
         &self,
-        step: Step,
+        reach: Reach,
         days: u32,
         after: Option<JourneyPlace>,
         most: usize,
     ) -> Result<Vec<JourneyView>, OpsError> {
         let since = first_day(self.clock.now(), days);
-        let rows = self.store.journeys(step, since, after, most).await?;
+        let rows = self.store.journeys(reach, since, after, most).await?;
         Ok(rows.into_iter().map(view).collect())
     }
 

@@ -8,7 +8,7 @@ use super::Store;
 use super::error::StoreError;
 use super::rows::overview::{JourneyPlace, JourneyRow, OverviewRows, Standing};
 use super::sql::{events, hourly, standing, tally};
-use crate::domain::journey::Step;
+use crate::domain::journey::Reach;
 
 /// Events that get their place in the feed before it is read on.
 const PLACES_AT_ONCE: i64 = 1_000;
@@ -67,14 +67,14 @@ impl Store {
         self.read(move |tx| standing::overview(tx, since, hours_since)).await
     }
 
-    /// Journeys that began at `since` or later and have reached a step, newest first, after a place.
+    /// Journeys that began at `since` or later and came so far, newest first, after a place.
     pub async fn journeys(
         &self,
-        step: Step,
+        reach: Reach,
         since: Timestamp,
         after: Option<JourneyPlace>,
         most: usize,
     ) -> Result<Vec<JourneyRow>, StoreError> {
-        self.read(move |tx| tally::list(tx, step, since, after, most)).await
+        self.read(move |tx| tally::list(tx, reach, since, after, most)).await
     }
 }

@@ -288,7 +288,13 @@ async fn every_number_of_the_page_leads_to_its_list() {
     let visitor = Visitor::of(&house).await;
     let (status, page) = visitor.get("/").await;
     assert_eq!(status, 200, "{page}");
-    for text in ["33 % went on", "Handed in a correction", "half within 2 h", "role=\"img\"", "<caption>Newest hour first."] {
+    for text in [
+        "33 % went on",
+        "Handed in a correction",
+        "half within 2 h",
+        "role=\"img\"",
+        "<caption>Newest hour first.",
+    ] {
         assert!(page.contains(text), "{text} is not on the page: {page}");
     }
     for forbidden in ["style=", "<script>", "onclick"] {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::take::{self, Params};
 use super::{ApiState, problem_of};
 use crate::domain::id::CustomerHashId;
-use crate::domain::journey::Step;
+use crate::domain::journey::{Reach, Step};
 use crate::http::error::Problem;
 use crate::ops::overview::{DAYS_DEFAULT, DAYS_MAX};
 use crate::store::rows::overview::JourneyPlace;
@@ -30,9 +30,9 @@ pub(super) async fn overview(State(state): State<Arc<ApiState>>, uri: Uri) -> Re
 /// `GET /v1/journeys?step=&days=&cursor=&limit=`
 pub(super) async fn journeys(State(state): State<Arc<ApiState>>, uri: Uri) -> Result<Response, Problem> {
     let params = Params::read(&uri, &["step", "days", "cursor", "limit"])?;
-    let (step, days, limit) = (step(&params)?, days(&params)?, params.limit()?);
+    let (reach, days, limit) = (reach(&params)?, days(&params)?, params.limit()?);
     let after = params.cursor()?.map(|bytes| place_of(&bytes).ok_or_else(take::bad_cursor)).transpose()?;
-    let items = state.ops.journeys(step, days, after, limit + 1).await;
+    let items = state.ops.journeys(reach, days, after, limit + 1).await;
     let mut items = items.map_err(|error| problem_of(&error))?;
     let more = items.len() > limit;
     items.truncate(limit);
@@ -48,10 +48,10 @@ fn days(params: &Params) -> Result<u32, Problem> {
         .ok_or_else(|| take::bad_parameter("days", format!("is a number from 1 to {DAYS_MAX}")))
 }
 
-fn step(params: &Params) -> Result<Step, Problem> {
-    let Some(text) = params.get("step") else { return Ok(Step::Rejected) };
-    Step::parse(text).ok_or_else(|| {
-        take::bad_parameter("step", format!("is one of: {}", Step::ALL.map(Step::as_str).join(", ")))
+fn reach(params: &Params) -> Result<Reach, Problem> {
+    let Some(text) = params.get("step") else { return Ok(Reach::Step(Step::Rejected)) };
+    Reach::parse(text).ok_or_else(|| {
+        take::bad_parameter("step", format!("is one of: {}", Reach::ALL.map(Reach::as_str).join(", ")))
     })
 }
 

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 /// Where the columns begin and end, from the top, in hundredths of a per cent; what is below is the axis.
-const TOP: u64 = 500;
+const TOP: u64 = 900;
 const BOTTOM: u64 = 8_500;
 /// The least height of a part that is not nothing, in hundredths of a per cent: it is to be seen.
 const LEAST: u64 = 150;
@@ -113,15 +113,13 @@ impl Columns {
             "<svg class=\"columns\" role=\"img\" aria-labelledby=\"{id}-title {id}-about\"><title id=\"{id}-title\">{title}</title>\
              <desc id=\"{id}-about\">{about}</desc>"
         );
-        for value in [top, top / 2].into_iter().filter(|value| *value > 0 && (*value == top || top % 2 == 0))
-        {
-            let y = percent(BOTTOM - (BOTTOM - TOP) * value / top);
-            let _ = write!(
-                out,
-                "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y}\" y2=\"{y}\"/>\
-                 <text class=\"scale\" x=\"0\" y=\"{y}\" dy=\"-4\">{}</text>",
-                grouped(value)
-            );
+        let scale: Vec<u64> = [top, top / 2]
+            .into_iter()
+            .filter(|value| *value > 0 && (*value == top || top % 2 == 0))
+            .collect();
+        let height = |value: u64| percent(BOTTOM - (BOTTOM - TOP) * value / top);
+        for y in scale.iter().copied().map(height) {
+            let _ = write!(out, "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y}\" y2=\"{y}\"/>");
         }
         let count = u64::try_from(columns.len()).unwrap_or(1).max(1);
         for (place, column) in (0_u64..).zip(columns) {
@@ -156,6 +154,10 @@ impl Columns {
             if let Some(tick) = &column.tick {
                 out.push_str(&tick_at(place * 10_000 / count, tick));
             }
+        }
+        // Over the columns, so that it can be read.
+        for (value, y) in scale.iter().map(|value| (grouped(*value), height(*value))) {
+            let _ = write!(out, "<text class=\"scale\" x=\"0\" y=\"{y}\" dy=\"-4\">{value}</text>");
         }
         out + "</svg>"
     }

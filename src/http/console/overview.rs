@@ -14,7 +14,7 @@ use super::lists::List;
 use super::shell::{Frame, Here, Moment, span, words};
 use super::table::{Asked, Cell, Field, ROWS, Table, Tone, cut};
 use super::{Console, Signed};
-use crate::domain::journey::Step;
+use crate::domain::journey::{Reach, Step};
 use crate::http::api::overview::{bytes_of, place_of};
 use crate::http::web::page;
 use crate::ops::overview::{DAYS_DEFAULT, DAYS_MAX, Funnel, Hour, Overview, Times, Waits};
@@ -84,7 +84,8 @@ struct WaitShown {
     count: String,
     oldest: Option<Moment>,
     is_long: bool,
-    bar: String,
+    /// Nothing where nobody waits.
+    bar: Option<String>,
 }
 
 /// A chart with what explains it.
@@ -137,9 +138,9 @@ pub(super) async fn show(State(state): Console, Extension(who): Extension<Signed
 pub(super) async fn journeys(State(state): Console, Extension(who): Extension<Signed>, uri: Uri) -> Response {
     let mut asked = Asked::of(&uri);
     let days = days_of(&mut asked);
-    let step = asked.read("step", Step::parse).unwrap_or(Step::Rejected);
+    let reach = asked.read("step", Reach::parse).unwrap_or(Reach::Step(Step::Rejected));
     let after = asked.cursor().and_then(|bytes| place_of(&bytes));
-    let found = match state.ops.journeys(step, days, after, ROWS + 1).await {
+    let found = match state.ops.journeys(reach, days, after, ROWS + 1).await {
         Ok(found) => found,
         Err(error) => return trouble(&state, &error),
     };
@@ -166,10 +167,10 @@ pub(super) async fn journeys(State(state): Console, Extension(who): Extension<Si
         empty: "Nobody has come so far within these days.",
         next,
     };
-    let mut frame = state.frame(&who, Here::Overview, format!("Journeys: {}", words(step.as_str())));
+    let mut frame = state.frame(&who, Here::Overview, format!("Journeys: {}", words(reach.as_str())));
     frame.live = Some(String::new());
     let fields = vec![
-        Field::choice("step", "Has reached", &asked, Step::ALL.map(Step::as_str)),
+        Field::choice("step", "Has come to", &asked, Reach::ALL.map(Reach::as_str)),
         Field::choice("days", "Rejected within days", &asked, ["7", "30", "90"]),
     ];
     let lead =
@@ -223,7 +224,10 @@ fn signs(overview: &Overview, intake: &str) -> Vec<Sign> {
             "Intake",
             if intake == "ready" { Tone::Good } else { Tone::Warn },
             intake,
-            format!("{} due", counted(service.customers_due, "customer is", "customers are")),
+            match service.customers_due {
+                0 => "Nobody is due".to_owned(),
+                due => format!("{} due", counted(due, "customer is", "customers are")),
+            },
             "/jobs?kind=look&status=waiting",
         ),
         Sign { name: "Nium", tone: nium_tone, badge: nium_badge, text: calls, href: "/jobs?kind=look" },
@@ -231,24 +235,23 @@ fn signs(overview: &Overview, intake: &str) -> Vec<Sign> {
             "Endpoints",
             if service.disabled_endpoints == 0 { Tone::Good } else { Tone::Bad },
             if service.disabled_endpoints == 0 { "well" } else { "failing" },
-            format!("{} left alone", counted(service.disabled_endpoints, "is", "are")),
+            match service.disabled_endpoints {
+                0 => "None is left alone".to_owned(),
+                some => format!("{} left alone", counted(some, "is", "are")),
+            },
             "/settings#endpoints",
         ),
         sign(
             "Record",
             if is_linked { Tone::Good } else { Tone::Bad },
             if is_linked { "chained" } else { "behind" },
-            format!("{} for the chain", counted(unlinked, "row waits", "rows wait")),
+            match unlinked {
+                0 => "Every row has its place".to_owned(),
+                some => format!("{} for the chain", counted(some, "row waits", "rows wait")),
+            },
             "/audit",
         ),
     ]
-}
-
-fn thousandths(share: Option<f64>) -> u64 {
-    (0..=1_000_u32)
-        .rev()
-        .find(|part| share.is_some_and(|share| f64::from(*part) <= share * 1_000.0 + 0.001))
-        .map_or(0, u64::from)
 }
 
 fn percent(share: f64) -> String {
@@ -272,10 +275,11 @@ fn steps(funnel: &Funnel, days: u32) -> Vec<StepShown> {
         Some(Step::Reinstated) => "Reinstated",
         Some(Step::Rejected | Step::FinallyRejected) | None => "Rejected",
     };
+    let all = funnel.steps.first().map_or(0, |step| step.count);
     let mut before = 0;
     let mut shown = Vec::new();
     for (place, step) in funnel.steps.iter().enumerate() {
-        let share = thousandths(step.of_all);
+        let share = (step.count * 1_000).checked_div(all).unwrap_or(0);
         let went_on =
             step.of_previous.map_or("nobody yet".to_owned(), |share| format!("{} went on", percent(share)));
         let onward = (place > 0).then(|| (went_on, took(step.times), flow(before, share)));
@@ -294,20 +298,20 @@ fn steps(funnel: &Funnel, days: u32) -> Vec<StepShown> {
 }
 
 fn ends(funnel: &Funnel, days: u32) -> Vec<End> {
-    let list = |step: Step| Some(format!("/journeys?step={}&days={days}", step.as_str()));
+    let list = |reach: Reach| Some(format!("/journeys?step={}&days={days}", reach.as_str()));
     let times = funnel.whole_way;
     let said = |seconds: Option<i64>| seconds.map_or("–".to_owned(), |seconds| span(seconds.max(1)));
     vec![
-        End { name: "Still on their way", value: grouped(funnel.under_way), href: list(Step::Rejected) },
+        End { name: "Still on their way", value: grouped(funnel.under_way), href: list(Reach::UnderWay) },
         End {
             name: "Finally rejected",
             value: grouped(funnel.finally_rejected),
-            href: list(Step::FinallyRejected),
+            href: list(Reach::Step(Step::FinallyRejected)),
         },
         End {
             name: "Reinstated with nothing submitted",
             value: grouped(funnel.unaided),
-            href: list(Step::Reinstated),
+            href: list(Reach::Unaided),
         },
         End {
             name: "From rejected to reinstated: half within",
@@ -362,7 +366,8 @@ fn wait_shown(waits: &Waits, most: u64, is_ours: bool, now: Timestamp) -> WaitSh
         count: grouped(waits.count),
         oldest: waits.oldest_since.filter(|_| waits.count > 0).map(|at| Moment::new(at, now)),
         is_long: is_ours && waits.count > 0 && age.is_some_and(|age| age > LONG),
-        bar: bar(waits.count.saturating_mul(1_000) / most, if is_ours { "ours" } else { "step" }),
+        bar: (waits.count > 0)
+            .then(|| bar(waits.count.saturating_mul(1_000) / most, if is_ours { "ours" } else { "step" })),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::schemas::{count, id, maybe, object, page, text, time};
 use super::{Operation, schema};
 use crate::domain::case::CaseState;
-use crate::domain::journey::Step;
+use crate::domain::journey::{Reach, Step};
 use crate::ops::overview::{DAYS_DEFAULT, DAYS_MAX};
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -24,8 +24,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about("Newest rejection first. A customer who was rejected again after coming back has two journeys, as in the funnel.")
             .query(
                 "step",
-                "Only those that have reached this step.",
-                json!({ "type": "string", "enum": Step::ALL.map(Step::as_str), "default": "rejected" }),
+                "Only those that have reached this step; `under_way`: those that have not ended; `unaided`: those that were reinstated although nothing was submitted.",
+                json!({ "type": "string", "enum": Reach::ALL.map(Reach::as_str), "default": "rejected" }),
             )
             .query("days", "Only rejections of so many days (UTC), today included.", days())
             .paged()

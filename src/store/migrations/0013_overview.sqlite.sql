@@ -20,6 +20,9 @@ CREATE INDEX journey_corrected ON journey (rejected_at, customer, number) WHERE 
 CREATE INDEX journey_submitted ON journey (rejected_at, customer, number) WHERE submitted_at IS NOT NULL;
 CREATE INDEX journey_reinstated ON journey (rejected_at, customer, number) WHERE outcome = 'reinstated';
 CREATE INDEX journey_final ON journey (rejected_at, customer, number) WHERE outcome = 'finally_rejected';
+CREATE INDEX journey_under_way ON journey (rejected_at, customer, number) WHERE outcome IS NULL;
+CREATE INDEX journey_unaided ON journey (rejected_at, customer, number)
+    WHERE outcome = 'reinstated' AND submitted_at IS NULL;
 
 -- The same journeys, counted: by the UTC day of the rejection (days since 1970), by what was reached, and by the bucket of
 -- the time that it took (`domain::journey`). A few rows a day, however many customers, and days that no overview shows go.

@@ -10,7 +10,7 @@ use rusqlite::params;
 use super::column::{corrupt, maybe_timestamp, ms, timestamp};
 use crate::domain::effect::Event;
 use crate::domain::id::CustomerHashId;
-use crate::domain::journey::{Followed, Journey, Measure, Outcome, Step};
+use crate::domain::journey::{Followed, Journey, Measure, Outcome, Reach, Step};
 use crate::store::error::{StoreError, UNNAMED};
 use crate::store::rows::overview::{JourneyPlace, JourneyRow, Tally};
 use crate::store::tx::{Lock, Row, Tx};
@@ -209,22 +209,24 @@ pub(in crate::store) fn drop_old(tx: &Tx<'_>, before: Timestamp, most: usize) ->
     )
 }
 
-/// Journeys that began at `since` or later and have reached a step, newest first, after a place.
+/// Journeys that began at `since` or later and came so far, newest first, after a place.
 pub(in crate::store) fn list(
     tx: &Tx<'_>,
-    step: Step,
+    reach: Reach,
     since: Timestamp,
     after: Option<JourneyPlace>,
     most: usize,
 ) -> Result<Vec<JourneyRow>, StoreError> {
     // The same words as in the indexes, so that each is used.
-    let reached = match step {
-        Step::Rejected => "1 = 1",
-        Step::Offered => "offered_at IS NOT NULL",
-        Step::Corrected => "corrected_at IS NOT NULL",
-        Step::Submitted => "submitted_at IS NOT NULL",
-        Step::Reinstated => "outcome = 'reinstated'",
-        Step::FinallyRejected => "outcome = 'finally_rejected'",
+    let reached = match reach {
+        Reach::Step(Step::Rejected) => "1 = 1",
+        Reach::Step(Step::Offered) => "offered_at IS NOT NULL",
+        Reach::Step(Step::Corrected) => "corrected_at IS NOT NULL",
+        Reach::Step(Step::Submitted) => "submitted_at IS NOT NULL",
+        Reach::Step(Step::Reinstated) => "outcome = 'reinstated'",
+        Reach::Step(Step::FinallyRejected) => "outcome = 'finally_rejected'",
+        Reach::UnderWay => "outcome IS NULL",
+        Reach::Unaided => "outcome = 'reinstated' AND submitted_at IS NULL",
     };
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT state FROM cases WHERE cases.customer = journey.customer) FROM journey
