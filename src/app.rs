@@ -118,7 +118,6 @@ impl App {
             metrics: metrics.work.clone(),
         };
         let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
-        let api = Arc::new(api_state(config, &store, (vault, nium), clock.clone(), api_url, known));
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
@@ -126,6 +125,7 @@ impl App {
             clock,
             stopping: Arc::clone(&stopping),
         });
+        let api = Arc::new(api_state(config, (vault, nium), &health, api_url, known));
         Ok(Self {
             public: Listener {
                 socket: public,
@@ -185,6 +185,7 @@ impl App {
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);
         by_the_side(&life, &self.worker, "endpoints", worker::endpoints::watch);
         by_the_side(&life, &self.worker, "audit", worker::audit::keep);
+        by_the_side(&life, &self.worker, "tally", worker::tally::count);
 
         tokio::select! {
             () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
@@ -247,17 +248,16 @@ async fn late(again: impl Future<Output = ()>) {
 
 fn api_state(
     config: &Config,
-    store: &Arc<Store>,
     (vault, nium): (Arc<Vault>, Arc<Nium>),
-    clock: Clock,
+    health: &Arc<HealthState>,
     api_url: String,
     endpoints: Endpoints,
 ) -> ApiState {
     let ops = Ops {
-        store: Arc::clone(store),
+        store: Arc::clone(&health.store),
         vault,
         nium,
-        clock,
+        clock: health.clock.clone(),
         region: config.nium.region.map(region),
         api_url,
         page_url: config.public.url.clone(),
@@ -271,9 +271,15 @@ fn api_state(
         fresh_id: uuid::Uuid::now_v7,
         endpoints,
         attempts: Attempts::default(),
+        requests_per_second: config.nium.requests_per_second,
+        work: health.metrics.work.clone(),
     };
     let bootstrap = config.admin.bootstrap_token.as_ref();
-    ApiState { ops: Arc::new(ops), bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())) }
+    ApiState {
+        ops: Arc::new(ops),
+        bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())),
+        health: Arc::clone(health),
+    }
 }
 
 /// The hosted page, where the public listener has an address.

@@ -42,6 +42,7 @@
 //! worker::sweep  ─ Nium::list ─► Store::swept                 nudges whoever stands there differently from what we hold
 //! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
 //! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
+//! worker::tally  ─ Store::follow_journeys                     the overview's numbers, counted by the side from the feed
 //! worker::duty   ─ Store::take_duty                          one replica does what the fleet does once
 //! worker::audit  ─ Store::link_audit                          who did what gets its place in the chain, and checkpoints
 //! worker::hands  ─ Store::release_lost                       claims whose answers were lost are given back
@@ -64,6 +65,7 @@
 //!     `tests/it/timers.rs`.
 //! 12. An endpoint delays no other, and the feed misses nothing: `tests/it/destinations.rs`, `tests/it/events.rs`.
 //! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
+//! 14. What is counted for the overview is counted once, and no page counts a table: `tests/it/overview.rs`, `benches/console`.
 //!
 //! # Where to look
 //!
@@ -77,6 +79,7 @@
 //! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`;
 //!   what a mail server's refusals mean: `src/worker/smtp.rs`.
 //! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
+//! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:

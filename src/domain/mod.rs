@@ -10,6 +10,7 @@
 //! - `role`: what people and tokens may do
 //! - `search`: what customers can be found by although it is sealed
 //! - `word`: whether an officer's word does anything for a case
+//! - `journey`: how far rejected customers have come, and how fast
 
 pub mod act;
 pub mod application;
@@ -22,6 +23,7 @@ pub mod documents;
 pub mod effect;
 pub mod fields;
 pub mod id;
+pub mod journey;
 pub mod link;
 pub mod nudge;
 pub mod onboarding;

@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::json;
 
 use super::error::Problem;
@@ -34,6 +35,32 @@ pub struct HealthState {
     pub clock: Clock,
     /// Set when the service is stopping: it still takes callbacks, but should get no new ones.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// How the intake is, as far as can be said without writing.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntakeHealth {
+    /// `ready`, `degraded` or `stopping`.
+    pub status: &'static str,
+    /// Whether the spool takes callbacks.
+    pub spool_has_room: bool,
+    /// Callbacks in the spool that wait for the database.
+    pub callbacks_spooled: u64,
+}
+
+impl HealthState {
+    /// How the intake is, for whoever has just read from the database.
+    #[must_use]
+    pub fn intake(&self) -> IntakeHealth {
+        let spool_has_room = self.spool.has_room();
+        let status = match (self.stopping.load(Ordering::Relaxed), spool_has_room, self.spool.on_detour()) {
+            (true, ..) => "stopping",
+            (false, true, false) => "ready",
+            (false, ..) => "degraded",
+        };
+        IntakeHealth { status, spool_has_room, callbacks_spooled: self.spool.waiting() }
+    }
 }
 
 /// `/livez` and `/readyz`, on both listeners.

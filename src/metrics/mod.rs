@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 pub use self::intake::IntakeMetrics;
 pub use self::rows::RowMetrics;
 pub use self::timing::Timing;
-pub use self::work::WorkMetrics;
+pub use self::work::{CallCounts, WorkMetrics};
 
 /// All metrics of one service, in a registry of its own.
 #[derive(Debug)]

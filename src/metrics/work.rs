@@ -1,10 +1,15 @@
 //! What the background work counts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::timing::Timing;
@@ -65,6 +70,39 @@ pub const CALL_OUTCOMES: [&str; 12] = [
     "unclear",
 ];
 
+/// Calls to Nium as they are counted.
+#[derive(Debug, Default)]
+struct CallCells {
+    outcomes: [AtomicU64; CALL_OUTCOMES.len()],
+    pauses: AtomicU64,
+    millis: AtomicU64,
+    /// Milliseconds since 1970; in the past while calls go out.
+    paused_until: AtomicI64,
+}
+
+/// Calls to Nium since this process began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// By what they came to.
+    pub outcomes: [(&'static str, u64); CALL_OUTCOMES.len()],
+    /// Pauses of all calls.
+    pub pauses: u64,
+    /// Milliseconds that all of them took together.
+    pub millis: u64,
+}
+
+impl CallCounts {
+    /// What came after an earlier count.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut more = self.clone();
+        for ((_, count), (_, before)) in more.outcomes.iter_mut().zip(&earlier.outcomes) {
+            *count -= before;
+        }
+        Self { pauses: self.pauses - earlier.pauses, millis: self.millis - earlier.millis, ..more }
+    }
+}
+
 /// Counters of the worker.
 #[derive(Clone, Debug, Default)]
 pub struct WorkMetrics {
@@ -75,6 +113,9 @@ pub struct WorkMetrics {
     mails: Family<ByOutcome, Counter>,
     calls: Family<ByCall, Counter>,
     pauses: Family<ByOutcome, Counter>,
+    /// The same calls and pauses, for people.
+    so_far: Arc<CallCells>,
+    paused: Gauge,
     /// Work whose lease was gone when it finished: nothing was written.
     pub leases_lost: Counter,
     sweep_pages: Family<ByOutcome, Counter>,
@@ -125,10 +166,44 @@ impl WorkMetrics {
     pub fn call(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
         self.calls.get_or_create(&ByCall { endpoint, outcome }).inc();
         self.call_seconds.observe(took);
+        let known = CALL_OUTCOMES.iter().zip(&self.so_far.outcomes).find(|(known, _)| **known == outcome);
+        if let Some((_, cell)) = known {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.so_far.millis.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// Calls to Nium since this process began.
+    #[must_use]
+    pub fn calls_so_far(&self) -> CallCounts {
+        let mut counts = CallCounts {
+            outcomes: CALL_OUTCOMES.map(|outcome| (outcome, 0)),
+            pauses: self.so_far.pauses.load(Ordering::Relaxed),
+            millis: self.so_far.millis.load(Ordering::Relaxed),
+        };
+        for ((_, count), cell) in counts.outcomes.iter_mut().zip(&self.so_far.outcomes) {
+            *count = cell.load(Ordering::Relaxed);
+        }
+        counts
+    }
+
+    /// Sets until when calls to Nium are paused; `None` while they go out.
+    pub fn set_paused(&self, until: Option<Timestamp>) {
+        self.paused.set(i64::from(until.is_some()));
+        self.so_far.paused_until.store(until.map_or(0, Timestamp::as_millisecond), Ordering::Relaxed);
+    }
+
+    /// Until when calls to Nium are paused, as far as this process knows; `None` while they go out.
+    #[must_use]
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.so_far.paused_until.load(Ordering::Relaxed);
+        Timestamp::from_millisecond(until).ok().filter(|until| *until > now)
     }
 
     /// Counts a pause of all calls to Nium.
     pub fn pause(&self, reason: &'static str) {
+        self.so_far.pauses.fetch_add(1, Ordering::Relaxed);
         self.pauses.get_or_create(&ByOutcome { outcome: reason }).inc();
     }
 
@@ -150,6 +225,11 @@ impl WorkMetrics {
         registry.register("mails", "Attempts to write to customers, by outcome", self.mails.clone());
         registry.register("nium_calls", "Calls to Nium, by endpoint and outcome", self.calls.clone());
         registry.register("nium_pauses", "Pauses of all calls to Nium, by reason", self.pauses.clone());
+        registry.register(
+            "nium_paused",
+            "1 while this process makes no calls to Nium, because Nium is in trouble",
+            self.paused.clone(),
+        );
         registry.register(
             "sweep_pages",
             "Pages of Nium's customer list, by what they came to",

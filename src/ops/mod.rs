@@ -14,6 +14,7 @@
 //! - `people`: who works the console
 //! - `jobs`: work that is stuck, and sweeps
 //! - `events`: what the app backend is told: feed, deliveries, endpoints
+//! - `overview`: how far rejected customers have come, and how the service has been doing
 //! - `audit`: who did what, and one customer's bundle
 //! - `once`: the first answer to a write that carried an `Idempotency-Key`
 
@@ -29,6 +30,7 @@ pub mod links;
 pub mod officer;
 pub mod onboard;
 pub mod once;
+pub mod overview;
 pub mod page;
 pub mod people;
 pub mod rfi;
@@ -42,6 +44,7 @@ use crate::clock::Clock;
 use crate::domain::application::Region;
 use crate::domain::correction::FieldProblem;
 use crate::domain::id::CustomerHashId;
+use crate::metrics::WorkMetrics;
 use crate::nium::Nium;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -81,6 +84,10 @@ pub struct Ops {
     pub endpoints: events::Endpoints,
     /// Passwords that were wrong just now.
     pub attempts: people::Attempts,
+    /// Calls to Nium a second that are allowed in the long run.
+    pub requests_per_second: f64,
+    /// What the work counts.
+    pub work: WorkMetrics,
 }
 
 /// Why something that was asked for is not done.

@@ -200,6 +200,24 @@ pub const TABLES: &[Table] = &[
     ),
     table("audit_head", &["name", "seq", "mac", "key_id", "signature"], 1, None),
     table("audit_checkpoint", &["number", "seq", "at", "mac", "key_id", "signature"], 1, None),
+    table(
+        "journey",
+        &[
+            "customer",
+            "number",
+            "rejected_at",
+            "offered_at",
+            "corrected_at",
+            "submitted_at",
+            "ended_at",
+            "outcome",
+        ],
+        2,
+        None,
+    ),
+    table("tally", &["measure", "bucket", "day", "count"], 3, None),
+    table("feed_reader", &["name", "position"], 1, None),
+    table("hourly", &["hour", "what", "count"], 2, None),
     // Last: whoever is due here has everything else on file.
     table(
         "head",
@@ -222,8 +240,16 @@ pub const TABLES: &[Table] = &[
 ];
 
 /// Tables that stay behind.
-pub const LEFT: &[&str] =
-    &["callback_log", "cursor", "duty", "pace", "schema_version", "copy_progress", "sqlite_sequence"];
+pub const LEFT: &[&str] = &[
+    "callback_log",
+    "cursor",
+    "duty",
+    "pace",
+    "schema_version",
+    "copy_progress",
+    "sqlite_sequence",
+    "standing",
+];
 
 /// How far a copy has come.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     step!("0010_links", runs_from 9),
     step!("0011_audit", runs_from 9),
     step!("0012_console", runs_from 9),
+    step!("0013_overview", runs_from 9),
 ];
 
 fn known() -> u32 {

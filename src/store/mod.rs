@@ -16,6 +16,7 @@ mod events;
 mod links;
 mod migrate;
 mod officer;
+mod overview;
 mod people;
 mod postgres;
 pub mod rows;

@@ -5,6 +5,7 @@ pub mod dossier;
 pub mod events;
 pub mod links;
 pub mod officer;
+pub mod overview;
 pub mod people;
 pub mod search;
 pub mod watch;

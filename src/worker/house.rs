@@ -16,6 +16,10 @@ const LINKS_KEPT: Duration = Duration::from_hours(24 * 30);
 const SESSIONS_KEPT: Duration = Duration::from_hours(1);
 /// How long what a visitor wrote and did not send is kept.
 const DRAFTS_KEPT: Duration = Duration::from_hours(24 * 3);
+/// How long it is known what happened in which hour.
+const HOURS_KEPT: Duration = Duration::from_hours(24 * 90);
+/// How long it is counted how far journeys have come: longer than any overview shows.
+const TALLY_KEPT: Duration = Duration::from_hours(24 * 100);
 /// How often the house is kept.
 const EVERY: Duration = Duration::from_mins(10);
 /// How often one who is not on duty looks whether they are by now.
@@ -55,6 +59,12 @@ async fn sweep_out(worker: &Worker) -> Result<(), StoreError> {
         tokio::time::sleep(REST).await;
     }
     while worker.store.drop_ended_sessions(SESSIONS_KEPT, STEP).await? == STEP {
+        tokio::time::sleep(REST).await;
+    }
+    while worker.store.drop_hours(HOURS_KEPT, STEP).await? == STEP {
+        tokio::time::sleep(REST).await;
+    }
+    while worker.store.drop_tally(TALLY_KEPT, STEP).await? == STEP {
         tokio::time::sleep(REST).await;
     }
     let Some(kept) = worker.options.keep_callbacks else { return Ok(()) };

@@ -16,6 +16,7 @@
 //! - `drain`: what the spool holds goes into the store
 //! - `marks`: customers from before they could be searched for are marked
 //! - `house`: what is kept only for a while goes
+//! - `tally`: the numbers of the overview
 //! - `audit`: the record of who did what gets its chain, and checkpoints
 
 mod acts;
@@ -38,6 +39,7 @@ mod runner;
 pub mod silence;
 pub mod smtp;
 pub mod sweep;
+pub mod tally;
 
 use std::fmt;
 use std::sync::Arc;

@@ -35,6 +35,7 @@ mod officer;
 mod onboarding;
 mod openapi;
 mod outage;
+mod overview;
 mod page;
 mod page_attacks;
 mod page_looks;

@@ -12,6 +12,7 @@ pub(super) mod jobs;
 mod links;
 pub(super) mod officer;
 mod onboard;
+pub(super) mod overview;
 mod search;
 pub mod take;
 
@@ -26,6 +27,7 @@ use axum::{Json, Router};
 
 use self::auth::guard;
 use super::error::{FieldError, Problem};
+use super::health::HealthState;
 use crate::domain::correction::FieldProblem;
 use crate::domain::role::Need;
 use crate::ops::once::Answered;
@@ -42,6 +44,8 @@ pub struct ApiState {
     pub ops: Arc<Ops>,
     /// The hash of the token that the configuration gives, if it does.
     pub bootstrap_hash: Option<[u8; 32]>,
+    /// How the intake is.
+    pub health: Arc<HealthState>,
 }
 
 /// Every route under `/v1`, with what a token must be allowed to do.
@@ -90,6 +94,8 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/deliveries/redeliver", route(Need::Correct, post(events::redeliver)))
         .route("/v1/endpoints", route(Need::Read, get(events::endpoints)))
         .route("/v1/endpoints/{id}/test", route(Need::Correct, post(events::test)))
+        .route("/v1/overview", route(Need::Read, get(overview::overview)))
+        .route("/v1/journeys", route(Need::Read, get(overview::journeys)))
         .route("/v1/jobs", route(Need::Read, get(jobs::list)))
         .route("/v1/jobs/retry", route(Need::Decide, post(jobs::retry)))
         .route(

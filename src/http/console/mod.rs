@@ -8,11 +8,13 @@
 mod acts;
 mod approvals;
 mod case;
+mod chart;
 mod door;
 mod form;
 mod lists;
 mod live;
 mod offers;
+mod overview;
 mod settings;
 mod shell;
 mod sign_on;
@@ -194,6 +196,8 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
         .route("/cases/{id}/bundle", route(Need::Decide, post(acts::bundle)))
         .route("/approvals", route(Need::Read, get(approvals::list)))
         .route("/approvals/{id}", route(Need::Decide, post(approvals::verdict)))
+        .route("/", route(Need::Read, get(overview::show)))
+        .route("/journeys", route(Need::Read, get(overview::journeys)))
         .route("/callbacks", route(Need::Read, get(lists::callbacks)))
         .route("/jobs", route(Need::Read, get(lists::jobs)))
         .route("/jobs/retry", route(Need::Decide, post(lists::retry)))
@@ -227,10 +231,6 @@ async fn dress(State(state): Console, request: Request, next: Next) -> Response 
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-async fn beginning(State(state): Console) -> Response {
-    state.see("/cases")
 }
 
 async fn style() -> Response {

@@ -14,6 +14,7 @@ use crate::http::web::page;
 /// The places that the bar leads to, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Here {
+    Overview,
     Cases,
     Approvals,
     Callbacks,
@@ -27,7 +28,8 @@ pub(super) enum Here {
 
 impl Here {
     /// What the bar shows, with its way.
-    const BAR: [(Self, &'static str, &'static str); 7] = [
+    const BAR: [(Self, &'static str, &'static str); 8] = [
+        (Self::Overview, "/", "Overview"),
         (Self::Cases, "/cases", "Cases"),
         (Self::Approvals, "/approvals", "Approvals"),
         (Self::Callbacks, "/callbacks", "Callbacks"),

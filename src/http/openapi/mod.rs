@@ -10,6 +10,7 @@
 mod customers;
 mod events;
 mod intake;
+mod overview;
 mod page;
 mod problems;
 mod schemas;
@@ -299,14 +300,17 @@ fn operations() -> Vec<Operation> {
     let mut all = customers::operations();
     all.extend(events::operations());
     all.extend(work::operations());
+    all.extend(overview::operations());
     all.extend(intake::operations());
     all
 }
 
 fn all_schemas() -> Value {
     let mut all = schemas::all();
-    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), events::schemas()) {
-        all.extend(more);
+    for part in [events::schemas(), overview::schemas()] {
+        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), part) {
+            all.extend(more);
+        }
     }
     all
 }

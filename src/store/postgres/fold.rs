@@ -16,6 +16,8 @@ use super::connect::Connector;
 use super::hints::Hints;
 use super::intake::Line;
 use crate::store::error::StoreError;
+use crate::store::rows::overview::{CALLBACK, REDELIVERY};
+use crate::store::sql::hourly::hour_of;
 
 /// Rows folded in one transaction.
 const BITE: usize = 1_024;
@@ -45,15 +47,17 @@ const DELIVER: &str =
      SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
          $8::bigint[])
      ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + excluded.deliveries,
-         first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)";
+         first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
+     RETURNING xmax = 0, first_at";
 
 // A spooled nudge of the same millisecond is the same delivery: its insert took too long, and it came both ways.
 const DELIVER_AGAIN: &str =
     "INSERT INTO callback AS c (id, customer, request_id, source, template, first_at, last_at, deliveries)
      VALUES ($1, $2, $3, $4, $5, $6, $6, 1)
-     ON CONFLICT (customer, request_id) DO UPDATE SET
-         deliveries = c.deliveries + CASE WHEN excluded.last_at IN (c.first_at, c.last_at) THEN 0 ELSE 1 END,
-         first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)";
+     ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + 1,
+         first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
+         WHERE excluded.last_at NOT IN (c.first_at, c.last_at)
+     RETURNING xmax = 0";
 
 // A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge. Customers
 // come in the order of their ids, as everywhere.
@@ -66,6 +70,11 @@ const NUDGE: &str = "INSERT INTO head AS h (customer, rank, wanted, due_at)
              ELSE least(h.due_at, excluded.due_at) END";
 
 const LAST: &str = "UPDATE cursor SET position = $1 WHERE name = 'last_callback' AND position < $1";
+
+// Replicas that fold beside each other wait for each other here in one order: after everything else, hour by hour.
+const HOURS: &str = "INSERT INTO hourly AS h (hour, what, count)
+     SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS one (hour, what, count) ORDER BY hour, what
+     ON CONFLICT (hour, what) DO UPDATE SET count = h.count + excluded.count";
 
 struct LogRow {
     id: i64,
@@ -151,8 +160,9 @@ async fn bite(line: &mut Line<'_>, after: i64) -> Result<Folded, StoreError> {
     };
     let folded = rows.len();
     let made_due = nudge(&transaction, &rows).await?;
-    deliver(&transaction, rows).await?;
+    let hours = deliver(&transaction, rows).await?;
     transaction.query_typed(LAST, &[(&newest, Type::INT8)]).await?;
+    count(&transaction, &hours).await?;
     transaction.commit().await?;
     Ok(Folded { rows: folded, last, made_due })
 }
@@ -190,9 +200,47 @@ async fn nudge(transaction: &Transaction<'_>, rows: &[LogRow]) -> Result<bool, S
     Ok(true)
 }
 
+/// What was delivered in which hour.
+type Hours = BTreeMap<(i64, &'static str), i64>;
+
 /// Files the evidence: a callback that was delivered several times is one row with a delivery count.
-async fn deliver(transaction: &Transaction<'_>, rows: Vec<LogRow>) -> Result<(), StoreError> {
+async fn deliver(transaction: &Transaction<'_>, rows: Vec<LogRow>) -> Result<Hours, StoreError> {
     let (again, fresh): (Vec<LogRow>, Vec<LogRow>) = rows.into_iter().partition(|row| row.again);
+    let mut hours = Hours::new();
+    for row in &fresh {
+        *hours.entry((hour_of(row.at), REDELIVERY)).or_insert(0) += 1;
+    }
+    let filed = grouped(fresh);
+    if !filed.is_empty() {
+        for row in file(transaction, &filed).await? {
+            let (is_new, first_at): (bool, i64) = (row.try_get(0)?, row.try_get(1)?);
+            if is_new {
+                *hours.entry((hour_of(first_at), REDELIVERY)).or_insert(0) -= 1;
+                *hours.entry((hour_of(first_at), CALLBACK)).or_insert(0) += 1;
+            }
+        }
+    }
+    for row in again {
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 6] = [
+            (&row.id, Type::INT8),
+            (&row.customer, Type::BYTEA),
+            (&row.request_id, Type::TEXT),
+            (&row.source, Type::TEXT),
+            (&row.template, Type::TEXT),
+            (&row.at, Type::INT8),
+        ];
+        // No row: it is the same delivery.
+        if let Some(filed) = transaction.query_typed(DELIVER_AGAIN, &values).await?.first() {
+            let what = if filed.try_get(0)? { CALLBACK } else { REDELIVERY };
+            *hours.entry((hour_of(row.at), what)).or_insert(0) += 1;
+        }
+    }
+    hours.retain(|_, count| *count != 0);
+    Ok(hours)
+}
+
+/// One row for each customer and request, with when it was delivered last, and how often.
+fn grouped(fresh: Vec<LogRow>) -> Vec<(LogRow, i64, i64)> {
     let mut groups: HashMap<(Vec<u8>, String), usize> = HashMap::new();
     let mut filed: Vec<(LogRow, i64, i64)> = Vec::new();
     for row in fresh {
@@ -208,37 +256,42 @@ async fn deliver(transaction: &Transaction<'_>, rows: Vec<LogRow>) -> Result<(),
         let at = row.at;
         filed.push((row, at, 1));
     }
-    if !filed.is_empty() {
-        let column = |pick: fn(&LogRow) -> i64| filed.iter().map(|(row, ..)| pick(row)).collect::<Vec<i64>>();
-        let (ids, first_at) = (column(|row| row.id), column(|row| row.at));
-        let customers: Vec<Option<&[u8]>> = filed.iter().map(|(row, ..)| row.customer.as_deref()).collect();
-        let requests: Vec<Option<&str>> = filed.iter().map(|(row, ..)| row.request_id.as_deref()).collect();
-        let sources: Vec<&str> = filed.iter().map(|(row, ..)| row.source.as_str()).collect();
-        let templates: Vec<Option<&str>> = filed.iter().map(|(row, ..)| row.template.as_deref()).collect();
-        let last_at: Vec<i64> = filed.iter().map(|(_, last_at, _)| *last_at).collect();
-        let deliveries: Vec<i64> = filed.iter().map(|(.., deliveries)| *deliveries).collect();
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 8] = [
-            (&ids, Type::INT8_ARRAY),
-            (&customers, Type::BYTEA_ARRAY),
-            (&requests, Type::TEXT_ARRAY),
-            (&sources, Type::TEXT_ARRAY),
-            (&templates, Type::TEXT_ARRAY),
-            (&first_at, Type::INT8_ARRAY),
-            (&last_at, Type::INT8_ARRAY),
-            (&deliveries, Type::INT8_ARRAY),
-        ];
-        transaction.query_typed(DELIVER, &values).await?;
-    }
-    for row in again {
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 6] = [
-            (&row.id, Type::INT8),
-            (&row.customer, Type::BYTEA),
-            (&row.request_id, Type::TEXT),
-            (&row.source, Type::TEXT),
-            (&row.template, Type::TEXT),
-            (&row.at, Type::INT8),
-        ];
-        transaction.query_typed(DELIVER_AGAIN, &values).await?;
-    }
+    filed
+}
+
+/// Files what was grouped. Gives whether each is new, and when it was first delivered.
+async fn file(
+    transaction: &Transaction<'_>,
+    filed: &[(LogRow, i64, i64)],
+) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+    let column = |pick: fn(&LogRow) -> i64| filed.iter().map(|(row, ..)| pick(row)).collect::<Vec<i64>>();
+    let (ids, first_at) = (column(|row| row.id), column(|row| row.at));
+    let customers: Vec<Option<&[u8]>> = filed.iter().map(|(row, ..)| row.customer.as_deref()).collect();
+    let requests: Vec<Option<&str>> = filed.iter().map(|(row, ..)| row.request_id.as_deref()).collect();
+    let sources: Vec<&str> = filed.iter().map(|(row, ..)| row.source.as_str()).collect();
+    let templates: Vec<Option<&str>> = filed.iter().map(|(row, ..)| row.template.as_deref()).collect();
+    let last_at: Vec<i64> = filed.iter().map(|(_, last_at, _)| *last_at).collect();
+    let deliveries: Vec<i64> = filed.iter().map(|(.., deliveries)| *deliveries).collect();
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 8] = [
+        (&ids, Type::INT8_ARRAY),
+        (&customers, Type::BYTEA_ARRAY),
+        (&requests, Type::TEXT_ARRAY),
+        (&sources, Type::TEXT_ARRAY),
+        (&templates, Type::TEXT_ARRAY),
+        (&first_at, Type::INT8_ARRAY),
+        (&last_at, Type::INT8_ARRAY),
+        (&deliveries, Type::INT8_ARRAY),
+    ];
+    Ok(transaction.query_typed(DELIVER, &values).await?)
+}
+
+/// Adds to the counts of these hours.
+async fn count(transaction: &Transaction<'_>, hours: &Hours) -> Result<(), StoreError> {
+    let of: Vec<i64> = hours.keys().map(|(hour, _)| *hour).collect();
+    let what: Vec<&str> = hours.keys().map(|(_, what)| *what).collect();
+    let counts: Vec<i64> = hours.values().copied().collect();
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&of, Type::INT8_ARRAY), (&what, Type::TEXT_ARRAY), (&counts, Type::INT8_ARRAY)];
+    transaction.query_typed(HOURS, &values).await.map(drop)?;
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! Changes at Nium that we learned of by asking: was there a callback for them? Judged when it has had time to come.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
 
 use super::column::{corrupt, maybe_timestamp, ms, timestamp};
+use super::hourly;
 use super::read::last_callback;
 use super::work::put_history;
 use crate::domain::audit::SERVICE;
@@ -13,6 +16,7 @@ use crate::domain::snapshot::{Difference, Facts};
 use crate::store::error::StoreError;
 use crate::store::rows::HistoryLine;
 use crate::store::rows::events::NewTell;
+use crate::store::rows::overview::{FOUND_LATE, FOUND_MISSING};
 use crate::store::rows::watch::{Judged, Silence};
 use crate::store::tx::{Lock, Tx};
 
@@ -89,13 +93,15 @@ pub(in crate::store) fn judge(tx: &Tx<'_>, now: Timestamp, most: usize) -> Resul
         params![ms(now), i64::try_from(most).unwrap_or(i64::MAX)],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
     )?;
-    let mut judged = Judged::default();
+    let (mut judged, mut hours) = (Judged::default(), BTreeMap::new());
     for (id, customer, by, found_at, since) in due {
         let came = tx.exists(
             "SELECT 1 FROM callback WHERE customer = ?1 AND last_at >= ?2",
             params![customer, since],
         )?;
         tx.execute("UPDATE finding SET judge_at = NULL, missing = ?2 WHERE id = ?1", params![id, !came])?;
+        let what = if came { FOUND_LATE } else { FOUND_MISSING };
+        *hours.entry((hourly::hour_of(found_at), what)).or_insert(0) += 1;
         if came {
             judged.told += 1;
             continue;
@@ -105,6 +111,7 @@ pub(in crate::store) fn judge(tx: &Tx<'_>, now: Timestamp, most: usize) -> Resul
         let line = HistoryLine { what: "callback_missing", detail };
         put_history(tx, CustomerHashId::from_bytes(customer), 0, SERVICE, &line, now)?;
     }
+    hourly::add(tx, &hours)?;
     Ok(judged)
 }
 

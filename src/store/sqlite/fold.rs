@@ -2,11 +2,15 @@
 //!
 //! A crash between append and fold loses nothing: the cursor is stored in the same transaction as what was folded.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 
 use crate::domain::id::{CustomerHashId, RequestId};
 use crate::domain::nudge::{Nudge, Template};
 use crate::store::error::{StoreError, is_damage};
+use crate::store::rows::overview::{CALLBACK, REDELIVERY};
+use crate::store::sql::hourly;
 
 /// One row of the log.
 pub(super) const APPEND: &str =
@@ -20,9 +24,10 @@ const READ: &str = "SELECT id, at, customer, looks, source, request_id, template
 const DELIVER: &str =
     "INSERT INTO callback (id, customer, request_id, source, template, first_at, last_at, deliveries)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
-     ON CONFLICT (customer, request_id) DO UPDATE SET
-         deliveries = deliveries + NOT (?7 AND excluded.last_at IN (first_at, last_at)),
-         first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
+     ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = deliveries + 1,
+         first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)
+         WHERE NOT (?7 AND excluded.last_at IN (first_at, last_at))
+     RETURNING deliveries";
 
 // A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge. A damaged
 // `handled` comes back below `wanted`, so that the nudge counts.
@@ -86,6 +91,8 @@ struct Evidence {
 struct Pens<'a> {
     deliver: CachedStatement<'a>,
     nudge: CachedStatement<'a>,
+    /// What was delivered in which hour.
+    hours: BTreeMap<(i64, &'static str), i64>,
 }
 
 impl Fold {
@@ -120,6 +127,7 @@ impl Fold {
             let mut pens = Pens {
                 deliver: transaction.prepare_cached(DELIVER)?,
                 nudge: transaction.prepare_cached(NUDGE)?,
+                hours: BTreeMap::new(),
             };
             for (id, row) in rows {
                 match row.and_then(|row| pens.fold(id, row)) {
@@ -130,6 +138,10 @@ impl Fold {
                     }
                     Err(error) => return Err(error.into()),
                 }
+            }
+            let mut add = transaction.prepare_cached(hourly::ADD)?;
+            for ((hour, what), count) in &pens.hours {
+                add.execute(params![hour, what, count])?;
             }
             transaction
                 .prepare_cached("UPDATE cursor SET position = ?1 WHERE name = 'fold'")?
@@ -169,7 +181,14 @@ impl Pens<'_> {
         let LogRow { at, customer, looks, evidence, again } = row;
         match evidence {
             Ok(Evidence { source, request_id, template }) => {
-                self.deliver.execute(params![id, customer, request_id, source, template, at, again])?;
+                let values = params![id, customer, request_id, source, template, at, again];
+                // No row: it is the same delivery.
+                if let Some(deliveries) =
+                    self.deliver.query_row(values, |row| row.get::<_, i64>(0)).optional()?
+                {
+                    let what = if deliveries == 1 { CALLBACK } else { REDELIVERY };
+                    *self.hours.entry((hourly::hour_of(at), what)).or_insert(0) += 1;
+                }
             }
             Err(error) => {
                 tracing::error!(table = "callback_log", id, %error, "a callback cannot be read; its customer is looked at");

@@ -51,6 +51,9 @@ DELETE FROM endpoint WHERE seen_at <= $1
 ;
 DELETE FROM head WHERE customer = $1 AND epoch = $2 AND lease_until IS NOT NULL
 ;
+DELETE FROM hourly WHERE (hour, what) IN (
+             SELECT hour, what FROM hourly WHERE hour < $1 ORDER BY hour LIMIT $2)
+;
 DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE stored_at < $1 LIMIT $2)
 ;
 DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1 LIMIT $2)
@@ -60,6 +63,8 @@ DELETE FROM mark WHERE customer = $1
 DELETE FROM redirect WHERE customer = $1
 ;
 DELETE FROM rfi WHERE customer = $1
+;
+DELETE FROM standing WHERE at <> $1
 ;
 DELETE FROM visit WHERE hash IN (SELECT hash FROM visit WHERE ends_at <= $1 LIMIT $2)
 ;
@@ -84,6 +89,13 @@ INSERT INTO callback AS c (id, customer, request_id, source, template, first_at,
          $8::bigint[])
      ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + excluded.deliveries,
          first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
+;
+INSERT INTO callback AS c (id, customer, request_id, source, template, first_at, last_at, deliveries)
+     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+         $8::bigint[])
+     ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + excluded.deliveries,
+         first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
+     RETURNING xmax = 0, first_at
 ;
 INSERT INTO callback_log (at, customer, looks, source, request_id, template, again)
      SELECT at, customer, looks, source, request_id, template, again
@@ -118,6 +130,9 @@ INSERT INTO endpoint (name, seen_at) VALUES ($1, $2)
 ;
 INSERT INTO event (id, customer, kind, version, at, body) VALUES ($1, $2, $3, $4, $5, $6)
 ;
+INSERT INTO feed_reader (name, position) VALUES ('tally', $1)
+         ON CONFLICT (name) DO UPDATE SET position = excluded.position
+;
 INSERT INTO head (customer, rank, wanted, due_at) VALUES ($1, $3, 1, $2)
              ON CONFLICT (customer) DO UPDATE SET wanted = head.wanted + 1,
                  rank = CASE WHEN head.rank < $3 THEN head.rank ELSE $3 END,
@@ -134,12 +149,22 @@ INSERT INTO head AS h (customer, rank, wanted, due_at)
 ;
 INSERT INTO history (customer, at, version, what, detail) VALUES ($1, $2, $3, $4, $5)
 ;
+INSERT INTO hourly AS h (hour, what, count)
+     SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS one (hour, what, count) ORDER BY hour, what
+     ON CONFLICT (hour, what) DO UPDATE SET count = h.count + excluded.count
+;
 INSERT INTO idempotency (key, customer, body_mark, status, sealed, stored_at)
              VALUES ($1, $2, $3, $4, $5, $6)
 ;
 INSERT INTO in_hand (customer, taken_by, since, note) VALUES ($1, $2, $3, $4)
          ON CONFLICT (customer) DO UPDATE SET taken_by = excluded.taken_by, since = excluded.since,
              note = excluded.note
+;
+INSERT INTO journey (customer, number, rejected_at, offered_at, corrected_at, submitted_at, ended_at, outcome)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (customer, number) DO UPDATE SET
+             offered_at = excluded.offered_at, corrected_at = excluded.corrected_at,
+             submitted_at = excluded.submitted_at, ended_at = excluded.ended_at, outcome = excluded.outcome
 ;
 INSERT INTO mark (mark, customer) VALUES ($1, $2)
 ;
@@ -149,9 +174,15 @@ INSERT INTO snapshot (customer, looked_at, facts, sealed, marked) VALUES ($1, $2
                  ON CONFLICT (customer) DO UPDATE SET looked_at = excluded.looked_at, facts = excluded.facts,
                      sealed = excluded.sealed, marked = excluded.marked
 ;
+INSERT INTO standing (what, count, oldest, at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (what) DO UPDATE SET count = excluded.count, oldest = excluded.oldest, at = excluded.at
+;
 INSERT INTO sweep (kind, asked_by, asked_at, due_at)
              SELECT CASE WHEN EXISTS (SELECT 1 FROM sweep WHERE outcome = 'complete') THEN 'full' ELSE 'baseline' END,
                     $1, $2, $2
+;
+INSERT INTO tally AS t (day, measure, bucket, count) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (day, measure, bucket) DO UPDATE SET count = t.count + excluded.count
 ;
 SELECT 1 FROM audit WHERE seq IS NOT NULL LIMIT 1
 ;
@@ -164,6 +195,10 @@ SELECT 1 FROM effect
              WHERE customer = $1 AND lane = 'nium' AND status IN ('pending', 'sending', 'unclear')
 ;
 SELECT 1 FROM endpoint WHERE name = $1 AND disabled_at IS NOT NULL
+;
+SELECT 1 FROM event WHERE position > (SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)) LIMIT 1
+;
+SELECT 1 FROM event WHERE position IS NULL LIMIT 1
 ;
 SELECT 1 FROM snapshot WHERE marked = 0 LIMIT 1
 ;
@@ -183,6 +218,10 @@ SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next
      FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
          LEFT JOIN in_hand AS h ON h.customer = c.customer WHERE c.customer = $1
 ;
+SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)
+;
+SELECT coalesce(max(position), 0) FROM event
+;
 SELECT count(*) FROM (SELECT 1 FROM callback_log LIMIT 100000) AS waiting
 ;
 SELECT count(*) FROM audit WHERE seq IS NULL
@@ -196,6 +235,20 @@ SELECT count(*) FROM finding WHERE judge_at IS NOT NULL AND $1 = $1
 SELECT count(*) FROM finding WHERE missing = 1 AND found_at > $1
 ;
 SELECT count(*) FROM head WHERE due_at <= $1 AND lease_until IS NULL
+;
+SELECT count(*), NULL FROM audit WHERE seq IS NULL
+;
+SELECT count(*), NULL FROM head WHERE failures > 0
+;
+SELECT count(*), min(asked_at) FROM approval WHERE status = 'open'
+;
+SELECT count(*), min(created_at) FROM effect WHERE ended_at IS NULL AND attempts > forgiven
+;
+SELECT count(*), min(created_at) FROM effect WHERE status = 'failed' AND destination IS NOT NULL
+;
+SELECT count(*), min(due_at) FROM head WHERE due_at <= $1 AND lease_until IS NULL
+;
+SELECT count(*), min(fetched_at) FROM rfi
 ;
 SELECT created_at, attempts > forgiven FROM effect
      WHERE lane = 'webhook' AND destination = $1 AND destination IS NOT NULL AND status = 'pending'
@@ -211,6 +264,8 @@ SELECT customer FROM snapshot WHERE (facts::json ->> 'status') = $1 AND customer
 ;
 SELECT customer, due_at, lease_until, failures FROM head
          WHERE customer > $1 AND customer = coalesce($2, customer) AND (lease_until IS NOT NULL OR failures > 0 OR due_at <= $4) ORDER BY customer LIMIT $3
+;
+SELECT customer, number, rejected_at, offered_at, corrected_at, submitted_at, ended_at, outcome FROM journey WHERE customer = $1 ORDER BY number DESC LIMIT 1
 ;
 SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
      FROM cases WHERE customer = $1
@@ -261,6 +316,8 @@ SELECT pg_advisory_xact_lock($1)
 SELECT pg_advisory_xact_lock(CAST($1 AS int), hashtext($2))
 ;
 SELECT position FROM cursor WHERE name = 'last_callback' AND position > 0
+;
+SELECT position, customer, kind, at FROM event WHERE position > $1 ORDER BY position LIMIT $2
 ;
 SELECT raised_at FROM alarm WHERE name = $1
 ;
@@ -323,6 +380,11 @@ UPDATE effect SET status = $3, due_at = $4, lease_until = NULL, ended_at = $5, a
 ;
 UPDATE endpoint SET last_success_at = $2, failing_since = NULL, disabled_at = NULL, probe_at = NULL
              WHERE name = $1 AND (failing_since IS NOT NULL OR coalesce(last_success_at, 0) <= $3)
+;
+UPDATE event SET position = CAST($1 AS BIGINT) + placed.number FROM (
+             SELECT seq, row_number() OVER (ORDER BY seq) AS number FROM (
+                 SELECT seq FROM event WHERE position IS NULL ORDER BY seq LIMIT $2) AS waiting) AS placed
+         WHERE event.seq = placed.seq
 ;
 UPDATE head SET epoch = $2, lease_until = $3, due_at = $3, holder = $4 WHERE customer = $1
 ;
