@@ -84,7 +84,12 @@ impl App {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
         match store.ready().await {
-            Err(error @ (StoreError::Newer { .. } | StoreError::HalfACopy | StoreError::NotDurable)) => {
+            Err(
+                error @ (StoreError::Newer { .. }
+                | StoreError::HalfACopy
+                | StoreError::Moving
+                | StoreError::NotDurable),
+            ) => {
                 return Err(error.into());
             }
             Err(error) => {
@@ -286,17 +291,25 @@ fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
     Some(Arc::new(CorrectState::new(Arc::clone(ops), brand, url)))
 }
 
+fn database_tls(tls: &config::PostgresTls) -> store::PostgresTls {
+    match tls {
+        config::PostgresTls::Off => store::PostgresTls::Off,
+        config::PostgresTls::Verified(root) => store::PostgresTls::Verified(root.clone()),
+    }
+}
+
 /// Opens the store that the configuration names.
 pub fn open_store(config: &config::Store, used: Use, clock: Clock, wake: Wake) -> anyhow::Result<Store> {
     let place = match &config.url {
         StoreUrl::Sqlite(path) => Place::Sqlite(path.clone()),
         StoreUrl::Postgres(address) => Place::Postgres(Box::new(store::PostgresOptions {
             url: address.url.expose().to_owned(),
-            listen_url: address.listen_url.as_ref().map(|url| url.expose().to_owned()),
-            tls: match &address.tls {
-                config::PostgresTls::Off => store::PostgresTls::Off,
-                config::PostgresTls::Verified(root) => store::PostgresTls::Verified(root.clone()),
-            },
+            tls: database_tls(&address.tls),
+            listen: address
+                .listen
+                .as_ref()
+                .map(|listen| (listen.url.expose().to_owned(), database_tls(&listen.tls))),
+            wake_ups: config.wake_ups,
             connections: config.connections,
         })),
     };
