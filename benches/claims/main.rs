@@ -77,8 +77,9 @@ fn place(args: &Args, file: PathBuf) -> Result<Place> {
         StoreUrl::Sqlite(path) => Ok(Place::Sqlite(path)),
         StoreUrl::Postgres(address) => Ok(Place::Postgres(Box::new(PostgresOptions {
             url: address.url.expose().to_owned(),
-            listen_url: None,
             tls: PostgresTls::Off,
+            listen: None,
+            wake_ups: false,
             connections: 10,
         }))),
     }

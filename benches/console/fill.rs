@@ -149,8 +149,9 @@ fn place(config: &Config) -> Place {
         StoreUrl::Sqlite(path) => Place::Sqlite(path.clone()),
         StoreUrl::Postgres(address) => Place::Postgres(Box::new(PostgresOptions {
             url: address.url.expose().to_owned(),
-            listen_url: None,
             tls: PostgresTls::Off,
+            listen: None,
+            wake_ups: true,
             connections: config.store.connections,
         })),
     }

@@ -57,6 +57,7 @@ pub(super) const KEYS: &[Key] = &[
     key("store.url", Kind::Secret),
     key("store.listen_url", Kind::Secret),
     key("store.connections", Kind::One),
+    key("store.wake_ups", Kind::One),
     key("store.spool_dir", Kind::One),
     key("store.spool_mib", Kind::One),
     key("nium.base_url", Kind::One),

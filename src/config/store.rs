@@ -25,6 +25,8 @@ pub struct Store {
     pub url: StoreUrl,
     /// Connections to PostgreSQL at most, besides four for intake, fold and hints.
     pub connections: usize,
+    /// Whether replicas wake each other.
+    pub wake_ups: bool,
     /// The folder of the spool.
     pub spool_dir: PathBuf,
     /// The size of the spool, in bytes.
@@ -35,7 +37,7 @@ impl Store {
     /// A database by itself, for a command; a spool is not used then.
     #[must_use]
     pub fn at(url: StoreUrl, connections: usize) -> Self {
-        Self { url, connections, spool_dir: PathBuf::new(), spool_bytes: 0 }
+        Self { url, connections, wake_ups: false, spool_dir: PathBuf::new(), spool_bytes: 0 }
     }
 }
 
@@ -54,7 +56,7 @@ pub struct PostgresUrl {
     /// The address without what it says about TLS.
     pub url: Secret,
     /// The same database without the pooler before it, for LISTEN.
-    pub listen_url: Option<Secret>,
+    pub listen: Option<Box<Self>>,
     /// How the connection is protected.
     pub tls: PostgresTls,
     /// Whether the way there is unprotected and leaves this machine.
@@ -86,6 +88,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Store, Told> {
     let url = reader.value("store.url", parse);
     let listen = reader.optional(LISTEN_URL, parse_postgres);
     let connections = reader.whole::<usize>("store.connections", &CONNECTIONS);
+    let wake_ups = reader.flag("store.wake_ups");
     let spool_dir = reader.optional("store.spool_dir", folder);
     let spool_mib = reader.whole::<u64>("store.spool_mib", &SPOOL_MIB);
     let (mut url, listen) = (url?, listen?);
@@ -94,11 +97,10 @@ pub(super) fn read(reader: &mut Reader) -> Result<Store, Told> {
         (StoreUrl::Sqlite(_), Some(_)) => {
             return Err(reader.tell(LISTEN_URL, "is for PostgreSQL, but store.url names an SQLite file"));
         }
-        (StoreUrl::Postgres(address), Some(listen)) if address.tls == listen.tls => {
-            address.listen_url = Some(listen.url);
-        }
-        (StoreUrl::Postgres(_), Some(_)) => {
-            return Err(reader.tell(LISTEN_URL, "must have the same sslmode and sslrootcert as store.url"));
+        // Each has its own TLS: the pooler may be on this machine, and the database not.
+        (StoreUrl::Postgres(address), Some(listen)) => {
+            address.is_plain_abroad |= listen.is_plain_abroad;
+            address.listen = Some(Box::new(listen));
         }
     }
     let beside = || match &url {
@@ -106,7 +108,8 @@ pub(super) fn read(reader: &mut Reader) -> Result<Store, Told> {
         StoreUrl::Postgres(_) => PathBuf::from(SPOOL_DIR),
     };
     let spool_dir = spool_dir?.unwrap_or_else(beside);
-    Ok(Store { url, connections: connections?, spool_dir, spool_bytes: spool_mib? * MIB })
+    let (connections, wake_ups) = (connections?, wake_ups?);
+    Ok(Store { url, connections, wake_ups, spool_dir, spool_bytes: spool_mib? * MIB })
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {
@@ -155,6 +158,10 @@ fn parse_postgres(text: &str) -> Result<PostgresUrl, String> {
     let (mut sslmode, mut root, mut kept) = (None, None, Vec::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
+            // The client decodes names too, and what we did not recognise would still be done.
+            Some((name, _)) if name.contains(['%', '+']) => {
+                return Err("has an option whose name is written with % or +: write it out".to_owned());
+            }
             Some(("sslmode", mode)) => sslmode = Some(mode),
             Some(("sslrootcert", "system")) => {}
             Some(("sslrootcert", file)) => root = Some(certificates(file)?),
@@ -163,7 +170,10 @@ fn parse_postgres(text: &str) -> Result<PostgresUrl, String> {
     }
     let is_local = hosts.split(',').all(is_local) && !kept.iter().any(|pair| pair.starts_with("host"));
     let tls = match (sslmode, is_local) {
-        (None | Some("prefer" | "allow"), true) | (Some("disable"), _) => PostgresTls::Off,
+        (Some("disable"), _) => PostgresTls::Off,
+        // Whoever names an authority wants it asked.
+        (None | Some("prefer" | "allow"), true) if root.is_some() => PostgresTls::Verified(root),
+        (None | Some("prefer" | "allow"), true) => PostgresTls::Off,
         (None | Some("require" | "verify-ca" | "verify-full"), _) => PostgresTls::Verified(root),
         (Some("prefer" | "allow"), false) => {
             return Err(
@@ -188,7 +198,7 @@ fn parse_postgres(text: &str) -> Result<PostgresUrl, String> {
     }
     let is_plain_abroad = tls == PostgresTls::Off && !is_local;
     let shown = format!("postgres://{hosts}/{database}");
-    Ok(PostgresUrl { url: url.into(), listen_url: None, tls, is_plain_abroad, shown })
+    Ok(PostgresUrl { url: url.into(), listen: None, tls, is_plain_abroad, shown })
 }
 
 fn certificates(file: &str) -> Result<PathBuf, String> {
@@ -245,6 +255,7 @@ mod tests {
     #[test]
     fn tls_is_at_least_as_strict_as_asked_and_never_gives_in_on_the_way_abroad() {
         let verified = PostgresTls::Verified(None);
+        let named = PostgresTls::Verified(Some(PathBuf::from("Cargo.toml")));
         let good = [
             ("postgres://ann:s3cret@db.example.com/kyc", &verified, false),
             ("postgresql://ann@db:6432/kyc?sslmode=require", &verified, false),
@@ -259,6 +270,8 @@ mod tests {
             ("postgres://ann@db/kyc?sslmode=disable", &PostgresTls::Off, true),
             ("postgres://ann@localhost,db/kyc", &verified, false),
             ("postgres:///kyc?host=db&user=ann", &verified, false),
+            ("postgres://ann@localhost/kyc?sslrootcert=Cargo.toml", &named, false),
+            ("postgres://ann@localhost/kyc?sslmode=prefer&sslrootcert=Cargo.toml", &named, false),
         ];
         for (text, tls, plain_abroad) in good {
             let read = parse_postgres(text).unwrap_or_else(|why| panic!("{text}: {why}"));
@@ -272,6 +285,8 @@ mod tests {
             ("postgres://ann:s3cret@db/kyc?sslrootcert=/nowhere.pem", "no file"),
             ("postgres://ann:s3cret@db:port/kyc", "not an address"),
             ("postgres://ann:s3cret@db/kyc?colour=blue", "option that is not known"),
+            ("postgres://ann:s3cret@localhost/kyc?%68ost=db.example.com", "written with %"),
+            ("postgres://ann:s3cret@localhost/kyc?ssl%6dode=disable", "written with %"),
         ];
         for (text, why) in refused {
             let told = parse_postgres(text).unwrap_err();

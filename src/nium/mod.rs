@@ -198,6 +198,12 @@ impl Nium {
         self.pace.permit(class).await
     }
 
+    /// Just before a call that something else was waited for since its permit: waits for another turn, if that one is
+    /// over. Whoever asks looks at their lease again.
+    pub async fn on_time(&self, permit: &mut Permit) {
+        self.pace.on_time(permit).await;
+    }
+
     /// Customer Details V2: what Nium says about a customer now (contract section 7).
     pub async fn details(
         &self,

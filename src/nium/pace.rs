@@ -1,11 +1,12 @@
 //! The pace towards Nium: a rate with a burst, and how many calls run at once. No limit is published (contract
 //! section 2), so ours is modest unless an operator knows better.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::DefaultClock;
@@ -25,6 +26,8 @@ const LIVE_PER_SWEEP: u32 = 2;
 const LATE_MAX: Duration = Duration::from_millis(100);
 /// The pause before a turn is asked for again, when nobody could give one.
 const NO_TURN: Duration = Duration::from_millis(500);
+/// The most that a call pays for an answer that comes late: whoever shares the turns out is hardly there then.
+const SLOW_MAX: Duration = Duration::from_secs(10);
 
 /// The answer to whoever asks for a turn: how long until then, or that there is none now; `None` where nobody shares.
 type Turn = Pin<Box<dyn Future<Output = Option<Result<Duration, ()>>> + Send>>;
@@ -63,10 +66,39 @@ pub enum Class {
 }
 
 /// Leave for one call. It holds one of the places for calls that run at once until it is dropped, so it is used soon
-/// or given back; a task that holds one must not wait for another.
+/// or given back; a task that holds one must not wait for another (where assertions are on, it is stopped). Its turn is
+/// over a moment later: whoever had to wait for something else meanwhile asks for another, see
+/// [`Nium::on_time`](super::Nium::on_time).
 #[derive(Debug)]
 pub struct Permit {
     _place: Option<OwnedSemaphorePermit>,
+    /// Until when the call may go.
+    until: Instant,
+    _held: Held,
+}
+
+/// That a task holds a permit.
+#[derive(Debug)]
+struct Held(Option<(tokio::task::Id, Arc<Mutex<HashSet<tokio::task::Id>>>)>);
+
+impl Held {
+    /// Notes it for the task that runs, if any does.
+    fn by_this_task(holders: &Arc<Mutex<HashSet<tokio::task::Id>>>) -> Self {
+        let task = tokio::task::try_id().filter(|_| cfg!(debug_assertions));
+        Self(task.map(|task| {
+            let is_first = holders.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
+            debug_assert!(is_first, "a task that holds a permit must not wait for another");
+            (task, Arc::clone(holders))
+        }))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((task, holders)) = self.0.take() {
+            holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
+        }
+    }
 }
 
 /// The budget.
@@ -77,6 +109,8 @@ pub(super) struct Pace {
     shared: SharedTurns,
     /// What the shared budget is asked with.
     turns: (Duration, Duration),
+    /// Tasks that hold a permit.
+    holders: Arc<Mutex<HashSet<tokio::task::Id>>>,
 }
 
 /// Live work that waits for leave, and what it has left for sweeps.
@@ -133,7 +167,8 @@ impl Pace {
         let rate = RateLimiter::direct(quota(per_second, burst)?);
         let places = Arc::new(Semaphore::new(places));
         let turns = turns(per_second, burst)?;
-        Ok(Self { rate, places, live: Live::default(), shared: SharedTurns::alone(), turns })
+        let (live, holders) = (Live::default(), Arc::default());
+        Ok(Self { rate, places, live, shared: SharedTurns::alone(), turns, holders })
     }
 
     /// The same, within a budget that others spend too.
@@ -159,27 +194,45 @@ impl Pace {
     }
 
     async fn next(&self) -> Permit {
+        // Noted before it waits: a task that waits for itself would never be seen.
+        let held = Held::by_this_task(&self.holders);
         // The semaphore is never closed; were it, the rate alone would still hold.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        self.rate.until_ready().await;
-        self.turn().await;
-        Permit { _place: place }
+        Permit { _place: place, until: self.turn().await, _held: held }
     }
 
-    /// Waits for a turn of the budget that others spend too.
-    async fn turn(&self) {
+    /// Waits for another turn, if that of the permit is over. Its place is kept.
+    pub(super) async fn on_time(&self, permit: &mut Permit) {
+        if Instant::now() > permit.until {
+            permit.until = self.turn().await;
+        }
+    }
+
+    /// Waits for a turn of the rate, and of the budget that others spend too. Gives until when it may be used.
+    ///
+    /// The turn is at some moment between the question and the answer, and after the wait: no call goes before that may
+    /// be, or later than [`LATE_MAX`] after it. Where the answer alone takes longer than that, the next turn is asked for
+    /// with as much more time until the one after it, and may be as much later.
+    async fn turn(&self) -> Instant {
         let (interval, ahead) = self.turns;
-        while let Some(turn) = (self.shared.0)(interval, ahead).await {
+        let mut slow = Duration::ZERO;
+        loop {
+            self.rate.until_ready().await;
+            let asked = Instant::now();
+            let Some(turn) = (self.shared.0)(interval.saturating_add(slow), ahead).await else {
+                return Instant::now() + LATE_MAX;
+            };
             let Ok(wait) = turn else {
                 tokio::time::sleep(NO_TURN).await;
                 continue;
             };
-            let at = Instant::now() + wait;
-            tokio::time::sleep_until(at.into()).await;
+            let (took, until) = (asked.elapsed(), asked + wait + LATE_MAX + slow);
+            tokio::time::sleep(wait).await;
             // A process that was stopped meanwhile has missed its turn: others have theirs now.
-            if at.elapsed() <= LATE_MAX {
-                return;
+            if Instant::now() <= until {
+                return until;
             }
+            slow = took.saturating_mul(2).min(SLOW_MAX);
         }
     }
 }
@@ -301,6 +354,71 @@ mod tests {
         for _ in 0..50 {
             drop(pace.permit(Class::Sweep).await);
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_a_permit_and_waits_for_another_is_found_out() {
+        let pace = Arc::new(Pace::new(SLOW, 9, 9).unwrap());
+        let (one, both) = (Arc::clone(&pace), Arc::clone(&pace));
+        #[expect(clippy::disallowed_methods, reason = "a task of its own is what this is about")]
+        let (after_each_other, at_once) = (
+            tokio::spawn(async move {
+                drop(one.permit(Class::Live).await);
+                drop(one.permit(Class::Live).await);
+            }),
+            tokio::spawn(async move {
+                let _held = both.permit(Class::Live).await;
+                let _second = both.permit(Class::Live).await;
+            }),
+        );
+        after_each_other.await.unwrap();
+        assert!(at_once.await.unwrap_err().is_panic());
+    }
+
+    /// Turns that are answered after `answers`, each told to wait for `wait`; gives with how much time to the next one
+    /// each was asked for.
+    fn slow_turns(answers: &[u64], wait: Duration) -> (SharedTurns, Arc<Mutex<Vec<Duration>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (heard, answers) = (Arc::clone(&asked), answers.to_vec());
+        let turns = SharedTurns::new(move |interval, _| {
+            let place = heard.lock().unwrap().len();
+            heard.lock().unwrap().push(interval);
+            let after = Duration::from_millis(answers.get(place).copied().unwrap_or(0));
+            Box::pin(async move {
+                tokio::time::sleep(after).await;
+                Some(Ok(wait))
+            })
+        });
+        (turns, asked)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_too_late_is_no_turn() {
+        let (turns, asked) = slow_turns(&[300], Duration::ZERO);
+        let pace = Pace::new(10.0, 3, 1).unwrap().shared(turns);
+        drop(pace.permit(Class::Live).await);
+        assert_eq!(asked.lock().unwrap().len(), 2, "the first answer may be 300 ms old");
+    }
+
+    #[tokio::test]
+    async fn where_every_answer_is_slow_calls_go_all_the_same_and_pay_for_it() {
+        let (turns, asked) = slow_turns(&[150; 20], Duration::from_millis(5));
+        let pace = Pace::new(10.0, 3, 1).unwrap().shared(turns);
+        drop(pace.permit(Class::Live).await);
+        let asked = asked.lock().unwrap().clone();
+        assert!(asked.len() == 2 && asked[1] >= asked[0] + Duration::from_millis(300), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_permit_that_was_kept_waiting_takes_another_turn_and_keeps_its_place() {
+        let (turns, asked) = slow_turns(&[], Duration::ZERO);
+        let pace = Pace::new(100.0, 9, 1).unwrap().shared(turns);
+        let mut permit = pace.permit(Class::Live).await;
+        pace.on_time(&mut permit).await;
+        assert_eq!(asked.lock().unwrap().len(), 1, "it is on time");
+        permit.until = Instant::now().checked_sub(Duration::from_millis(1)).unwrap();
+        pace.on_time(&mut permit).await;
+        assert_eq!((asked.lock().unwrap().len(), pace.places.available_permits()), (2, 0));
     }
 
     #[test]

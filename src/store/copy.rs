@@ -4,13 +4,16 @@
 //! The log of callbacks stays behind: it is folded first, and what it says is in `callback`. Duties and the pace towards
 //! Nium begin anew.
 
+mod still;
+
 use jiff::Timestamp;
 use rusqlite::params;
 use rusqlite::types::{ToSql, Value};
 use sha2::{Digest, Sha256};
 
+use self::still::Still;
 use super::error::StoreError;
-use super::sql::{read, work};
+use super::sql::read;
 use super::tx::{Row, Tx};
 use super::{Backend, Store};
 use crate::domain::audit::COMMAND_LINE;
@@ -311,7 +314,9 @@ pub async fn copy(
     tell: impl Fn(Progress),
 ) -> Result<Done, CopyError> {
     let now = from.clock.now();
-    from.quieten(now).await?;
+    let still = Still::of(from);
+    from.quieten(now, &tell).await?;
+    still.please().await?;
     to.begin_copy(source).await?;
     // In the source, so that both sides have it; the record is copied later.
     let engine = match &to.backend {
@@ -323,6 +328,7 @@ pub async fn copy(
     for table in TABLES {
         let of = from.count(table).await?;
         loop {
+            still.please().await?;
             let (after, rows) = to.copied(table).await?;
             tell(Progress { table: table.name, rows, of, compares: false });
             let page = from.page(table, after).await?;
@@ -332,18 +338,29 @@ pub async fn copy(
             to.put_page(table, page, rows).await?;
         }
     }
-    let done = compare(from, to, &tell).await?;
+    let done = compare_all(from, to, &tell, Some(&still)).await?;
     let last = from.read(read::last_callback).await?;
     to.end_copy(last).await?;
+    still.thanks().await?;
     Ok(done)
 }
 
 /// Compares both sides, table by table.
 pub async fn compare(from: &Store, to: &Store, tell: impl Fn(Progress)) -> Result<Done, CopyError> {
+    compare_all(from, to, &tell, None).await
+}
+
+async fn compare_all(
+    from: &Store,
+    to: &Store,
+    tell: &impl Fn(Progress),
+    still: Option<&Still<'_>>,
+) -> Result<Done, CopyError> {
     let mut done = Done::default();
     for table in TABLES {
         let of = from.count(table).await?;
-        let (theirs, ours) = (from.sum(table, of, &tell).await?, to.sum(table, of, &|_| ()).await?);
+        let (theirs, ours) =
+            (from.sum(table, of, tell, still).await?, to.sum(table, of, &|_| (), still).await?);
         if theirs != ours {
             let same = theirs.rows == ours.rows;
             let because =
@@ -447,23 +464,6 @@ fn key_from(text: &str) -> Option<Key> {
 }
 
 impl Store {
-    /// Folds what waits and frees what the dead held; fails if somebody alive works on it.
-    async fn quieten(&self, now: Timestamp) -> Result<(), CopyError> {
-        if matches!(self.backend, Backend::Postgres(_)) {
-            let busy = "SELECT 1 FROM duty
-                     WHERE until > ?1 UNION ALL SELECT 1 FROM head WHERE lease_until > ?1 LIMIT 1";
-            let at = now.as_millisecond();
-            if self.read(move |tx| tx.exists(busy, params![at])).await? {
-                return Err(CopyError::InUse("the source"));
-            }
-        }
-        self.write(move |tx| work::release_the_dead(tx, None, now)).await?;
-        while self.read(|tx| tx.one(tx.dialect().unfolded, params![], |row| row.get::<i64>(0))).await? > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        Ok(())
-    }
-
     /// Law: a target is empty, or a copy of the same source that was not finished.
     async fn begin_copy(&self, source: &str) -> Result<(), CopyError> {
         let there = source.to_owned();
@@ -537,9 +537,18 @@ impl Store {
         .await
     }
 
-    async fn sum(&self, table: &'static Table, of: u64, tell: &impl Fn(Progress)) -> Result<Sum, StoreError> {
+    async fn sum(
+        &self,
+        table: &'static Table,
+        of: u64,
+        tell: &impl Fn(Progress),
+        still: Option<&Still<'_>>,
+    ) -> Result<Sum, StoreError> {
         let (mut sum, mut after) = (Sum::default(), None);
         loop {
+            if let Some(still) = still {
+                still.please().await?;
+            }
             let rows = self.page(table, after).await?;
             for row in &rows {
                 sum.add(row);

@@ -32,6 +32,22 @@ pub enum StoreError {
         /// The newest this release knows.
         known: u32,
     },
+    /// The database was written by an older release, which may still run on it.
+    #[error(
+        "the database has schema {found}, this release has {known}: start the service of this release, which brings it there, \
+         or use the command of the release that runs"
+    )]
+    Older {
+        /// The schema that was found.
+        found: u32,
+        /// The newest this release knows.
+        known: u32,
+    },
+    /// Everything is being copied out of the database.
+    #[error(
+        "a `reinstate store copy` out of this database is under way: what is written now would be left behind"
+    )]
+    Moving,
     /// A copy into the database was not finished.
     #[error(
         "a `reinstate store copy` into this database was not finished: run it again with the same source"

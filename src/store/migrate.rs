@@ -74,32 +74,52 @@ pub(super) fn sqlite(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings a PostgreSQL database to the schema of this release, inside one transaction: all missing steps, or none. Ten
-/// replicas may start at once; one migrates, and the others wait for it.
+/// What a PostgreSQL database is to this release.
+pub(super) enum Schema {
+    /// It runs on it.
+    Runs,
+    /// It was written by an older release.
+    Older { found: u32, known: u32 },
+    /// There is nothing in it.
+    Empty,
+}
+
+/// What a PostgreSQL database is to this release. Fails if that is nothing it may touch.
 // differs: the version is a table, and beside it stands the oldest schema whose release may still run
-pub(super) fn postgres(session: &Session) -> Result<(), StoreError> {
+pub(super) fn postgres_schema(session: &Session) -> Result<Schema, StoreError> {
     let there = "SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass('schema_version')";
-    if !session.query(there, &[])?.is_empty() && version(session)?.is_some_and(|(found, _)| found == known())
-    {
-        return Ok(());
+    if session.query(there, &[])?.is_empty() {
+        return Ok(Schema::Empty);
     }
+    match version(session)? {
+        None | Some((0, _)) => Ok(Schema::Empty),
+        Some((found, _)) if found < known() => Ok(Schema::Older { found, known: known() }),
+        Some((found, runs_from)) if known() < runs_from => Err(StoreError::Newer { found, known: known() }),
+        Some(_) => Ok(Schema::Runs),
+    }
+}
+
+/// How long a step waits for a table that somebody works on. Everybody who comes after it waits as long.
+const TABLE_WAIT: &str = "SET LOCAL lock_timeout = '3s'";
+
+/// Takes the next step towards the schema of this release on PostgreSQL, or all of them where there is nothing yet; the step
+/// and its number are one transaction. Ten replicas may start at once; one takes the step, and the others wait for it.
+pub(super) fn postgres_step(session: &Session) -> Result<(), StoreError> {
     session.lock(Lock::Name("migrate"))?;
     session.batch(
         "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, runs_from BIGINT NOT NULL)",
     )?;
-    let (found, runs_from) = version(session)?.unwrap_or((0, 0));
-    if found >= known() {
-        let refused = known() < runs_from;
-        return if refused { Err(StoreError::Newer { found, known: known() }) } else { Ok(()) };
-    }
-    for (number, step) in after(found) {
+    let (found, _) = version(session)?.unwrap_or((0, 0));
+    session.batch(TABLE_WAIT)?;
+    for (number, step) in after(found).take(if found == 0 { STEPS.len() } else { 1 }) {
+        tracing::info!(step = number, "a step of the database's migration begins");
         session.batch(step.postgres)?;
+        session.batch("DELETE FROM schema_version")?;
+        let write = "INSERT INTO schema_version (version, runs_from) VALUES (?1, ?2)";
+        session.execute(write, params![number, step.runs_from])?;
         tracing::info!(step = number, "database migrated");
     }
-    let runs_from = STEPS.last().map_or(0, |step| step.runs_from);
-    session.batch("DELETE FROM schema_version")?;
-    let write = "INSERT INTO schema_version (version, runs_from) VALUES (?1, ?2)";
-    session.execute(write, params![known(), runs_from]).map(drop)
+    Ok(())
 }
 
 /// The schema that is there, and the oldest that may still run on it.

@@ -15,18 +15,21 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use jiff::Timestamp;
 use rusqlite::params;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 
 use self::connect::Connector;
 use self::intake::{Entry, Intake};
 pub(super) use self::session::Session;
+use self::session::{LONG, Limits, WORK};
 use super::dialect::Dialect;
 use super::error::StoreError;
+use super::migrate::Schema;
+use super::sql::duty;
 use super::tx::Tx;
 use super::{Turns, Use, migrate, wake::Wake};
 use crate::clock::Clock;
@@ -48,30 +51,41 @@ pub(super) const DIALECT: Dialect = Dialect {
     kind: "(facts::json ->> 'kind')",
 };
 
-/// The next turn: the budget is whole again an interval later than it would have been, and who comes too early waits.
-const TURN: &str =
-    "WITH clock AS (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS now)
-     INSERT INTO pace AS p (name, next_at) SELECT 'nium', now + ?1 FROM clock
-     ON CONFLICT (name) DO UPDATE SET
-         next_at = greatest(p.next_at, (SELECT now FROM clock)) + ?1
-     RETURNING next_at - ?1 - ?2 - (SELECT now FROM clock)";
+/// The next turn: the budget is whole again an interval later than it would have been, and who comes too early waits. The
+/// clock is read once the row is ours, however long that took. A clock that was set back leaves a moment that never comes:
+/// nobody waits longer than ?3.
+const TURN: &str = "INSERT INTO pace AS p (name, next_at)
+     VALUES ('nium', CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + ?1)
+     ON CONFLICT (name) DO UPDATE SET next_at = ?1 + least(
+         greatest(p.next_at, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)),
+         CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + ?3)
+     RETURNING next_at - ?1 - ?2 - CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
+/// Nobody waits longer for a turn than this, or than this many intervals: more calls than that never wait at once.
+const TURN_WAIT_MAX: (Duration, u32) = (Duration::from_mins(10), 1_000);
 
 /// How often a transaction that was in another's way is tried.
 const TRIES: u32 = 8;
 /// The pause before the second try; each further one is as much longer.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
-/// How long a caller waits for a free connection, or for a new one.
+/// How long a caller waits for a free connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+/// One connection in so many, and at least one, is kept for what writes: slow reads must not hold up the work.
+const KEPT_FOR_WRITES: usize = 4;
+/// The pause after a step of a migration that did not succeed: those who were in its way, and were held up by it, go first.
+const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where the database is, and how to talk to it.
 #[derive(Clone)]
 pub struct Options {
     /// `postgres://user:password@host:port/database`, without `sslmode`. Secret.
     pub url: String,
-    /// The same database without the transaction pooler that stands before it, for LISTEN. Secret.
-    pub listen_url: Option<String>,
     /// How the connection is protected.
     pub tls: Tls,
+    /// The same database without the transaction pooler that stands before it, for LISTEN, and how that connection is
+    /// protected. Secret.
+    pub listen: Option<(String, Tls)>,
+    /// Whether replicas wake each other; without that they poll.
+    pub wake_ups: bool,
     /// Connections at most, besides four for intake, fold and hints.
     pub connections: usize,
 }
@@ -95,9 +109,13 @@ impl fmt::Debug for Options {
 /// A PostgreSQL database. It need not be there when it is opened.
 pub(super) struct Postgres {
     pool: Pool,
+    /// Seats for what only reads.
+    reads: Arc<Semaphore>,
     intake: Intake,
     rings: Arc<Notify>,
     schema: OnceCell<()>,
+    /// When a step of a migration failed last.
+    migration_failed: Mutex<Option<Instant>>,
     used: Use,
     clock: Clock,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -108,9 +126,10 @@ impl Postgres {
     // differs: the database may be away, so migrations wait until it is there, see `ready`
     pub(super) fn open(options: &Options, used: Use, clock: Clock, wake: Wake) -> Result<Self, StoreError> {
         let connector = Connector::new(&options.url, &options.tls)?;
-        let listener = match &options.listen_url {
-            Some(url) => Connector::new(url, &options.tls)?,
-            None => connector.clone(),
+        let listener = match &options.listen {
+            _ if !options.wake_ups => None,
+            Some((url, tls)) => Some(Connector::new(url, tls)?),
+            None => Some(connector.clone()),
         };
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(connector.config.clone(), connector.tls.clone(), recycling);
@@ -118,7 +137,7 @@ impl Postgres {
             .max_size(options.connections)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(CONNECTION_WAIT))
-            .create_timeout(Some(CONNECTION_WAIT))
+            .create_timeout(Some(connector.wait))
             .build()
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let rings = Arc::new(Notify::new());
@@ -130,22 +149,36 @@ impl Postgres {
             }
             Use::Tool => (Intake::closed(), None),
         };
-        Ok(Self { pool, intake, rings, schema: OnceCell::new(), used, clock, thread: Mutex::new(thread) })
+        let kept = (options.connections / KEPT_FOR_WRITES).max(1);
+        Ok(Self {
+            pool,
+            reads: Arc::new(Semaphore::new(options.connections.saturating_sub(kept).max(1))),
+            intake,
+            rings,
+            schema: OnceCell::new(),
+            migration_failed: Mutex::default(),
+            used,
+            clock,
+            thread: Mutex::new(thread),
+        })
     }
 
     /// Waits until the database has this release's schema. Fails if it is away, or was written by a newer release.
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         self.schema
             .get_or_try_init(async || {
-                let used = self.used;
-                self.run("BEGIN", move |session| {
-                    migrate::postgres(session)?;
+                self.migrate().await?;
+                let (used, local) = (self.used, self.clock.now());
+                self.run("BEGIN", &WORK, move |session| {
                     let durable = "SELECT current_setting('synchronous_commit') <> 'off'";
                     if !session.query(durable, &[])?.first().map_or(Ok(false), |row| row.get(0))? {
                         return Err(StoreError::NotDurable);
                     }
-                    let half = used != Use::Move && migrate::postgres_is_half_a_copy(session)?;
-                    if half { Err(StoreError::HalfACopy) } else { Ok(()) }
+                    if used != Use::Move && migrate::postgres_is_half_a_copy(session)? {
+                        return Err(StoreError::HalfACopy);
+                    }
+                    let moves = used == Use::Serve && duty::is_moving(&Tx::Postgres(session), local)?;
+                    if moves { Err(StoreError::Moving) } else { Ok(()) }
                 })
                 .await?;
                 // From now on callbacks go into its tables.
@@ -154,6 +187,29 @@ impl Postgres {
             })
             .await
             .copied()
+    }
+
+    /// Brings the database to this release's schema, a step at a time, each with limits of its own: on a database that has
+    /// grown a step takes minutes.
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let lock = || self.migration_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match self.run("BEGIN READ ONLY", &WORK, migrate::postgres_schema).await? {
+                Schema::Runs => return Ok(()),
+                // A command beside a service of the release before.
+                Schema::Older { found, known } if self.used == Use::Tool => {
+                    return Err(StoreError::Older { found, known });
+                }
+                Schema::Older { .. } | Schema::Empty => {}
+            }
+            if lock().is_some_and(|at| at.elapsed() < MIGRATE_AGAIN) {
+                let why = "its schema is not this release's yet; the migration goes on in a moment";
+                return Err(StoreError::Unavailable(why.to_owned()));
+            }
+            let stepped = self.run("BEGIN", &LONG, migrate::postgres_step).await;
+            *lock() = stepped.is_err().then(Instant::now);
+            stepped?;
+        }
     }
 
     /// Appends one nudge to the log and waits until it is on disk there.
@@ -170,7 +226,7 @@ impl Postgres {
         T: Send + 'static,
     {
         self.ready().await?;
-        self.run("BEGIN", move |session| work(&Tx::Postgres(session))).await
+        self.run("BEGIN", self.limits(), move |session| work(&Tx::Postgres(session))).await
     }
 
     /// Runs one transaction that only reads.
@@ -180,21 +236,36 @@ impl Postgres {
         T: Send + 'static,
     {
         self.ready().await?;
-        let mut query = Some(query);
+        let seat = tokio::time::timeout(CONNECTION_WAIT, Arc::clone(&self.reads).acquire_owned()).await;
+        let Ok(Ok(seat)) = seat else {
+            return Err(StoreError::Unavailable("too many reads of the database were under way".to_owned()));
+        };
+        let mut query = Some((query, seat));
         let work = move |session: &Session| match query.take() {
-            Some(query) => query(&Tx::Postgres(session)),
+            Some((query, _seat)) => query(&Tx::Postgres(session)),
             None => Err(StoreError::Unavailable("a read was in the way of another transaction".to_owned())),
         };
-        self.run("BEGIN READ ONLY", work).await
+        self.run("BEGIN READ ONLY", self.limits(), work).await
+    }
+
+    /// Moving house has all the time there is: nobody else works on the database.
+    fn limits(&self) -> &'static Limits {
+        match self.used {
+            Use::Move => &LONG,
+            Use::Serve | Use::Tool => &WORK,
+        }
     }
 
     /// Takes the next turn of a budget that all replicas share. Gives how long to wait for it.
     // differs: one process counts for itself
     pub(super) async fn take_turn(&self, turns: Turns) -> Result<Duration, StoreError> {
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let (longest, intervals) = TURN_WAIT_MAX;
+        let longest = micros(longest.max(turns.interval.saturating_mul(intervals)));
         let (interval, ahead) = (micros(turns.interval), micros(turns.ahead));
-        let wait =
-            self.write(move |tx| tx.one(TURN, params![interval, ahead], |row| row.get::<i64>(0))).await?;
+        let wait = self
+            .write(move |tx| tx.one(TURN, params![interval, ahead, longest], |row| row.get::<i64>(0)))
+            .await?;
         Ok(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
     }
 
@@ -203,7 +274,12 @@ impl Postgres {
         self.rings.notify_one();
     }
 
-    async fn run<T, F>(&self, begin: &'static str, mut work: F) -> Result<T, StoreError>
+    async fn run<T, F>(
+        &self,
+        begin: &'static str,
+        limits: &'static Limits,
+        mut work: F,
+    ) -> Result<T, StoreError>
     where
         F: FnMut(&Session) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
@@ -212,7 +288,7 @@ impl Postgres {
         let machine_clock = matches!(self.clock, Clock::System);
         let runtime = tokio::runtime::Handle::current();
         let done = tokio::task::spawn_blocking(move || {
-            let mut session = Session::new(client, runtime, machine_clock);
+            let mut session = Session::new(client, runtime, machine_clock, limits);
             for attempt in 1.. {
                 match session.transact(begin, &mut work) {
                     Err(StoreError::InTheWay(_)) if attempt < TRIES => session.pause(BETWEEN_TRIES * attempt),

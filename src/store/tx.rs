@@ -61,6 +61,18 @@ impl Tx<'_> {
         }
     }
 
+    /// A moment of this process's clock, which shows `local` now, by the clock that claims go by: a replica whose clock is
+    /// ahead keeps nobody waiting.
+    pub(super) fn due(&self, at: Timestamp, local: Timestamp) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(at),
+            Self::Postgres(session) => {
+                let ahead = session.ahead(local)?;
+                Ok(at.checked_sub(ahead).unwrap_or(at))
+            }
+        }
+    }
+
     /// Runs a statement. Gives how many rows it wrote.
     pub(super) fn execute(&self, sql: &str, values: Values<'_>) -> Result<usize, StoreError> {
         match self {

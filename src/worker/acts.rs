@@ -14,10 +14,13 @@ use crate::domain::effect::EffectStatus;
 use crate::domain::snapshot::Snapshot;
 use crate::flow::acts::{Verdict, judge, tag_outcomes};
 use crate::flow::decide::SENDS_MAX;
-use crate::nium::error::{ActAnswer, LookError, Trouble};
+use crate::nium::error::{ActAnswer, LookError};
 use crate::nium::onboard::regenerated;
 use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
+
+/// Why an attempt ended before its first byte.
+pub(super) const TOO_SHORT: &str = "the lease was too short to send";
 
 /// How an act ends.
 struct End {
@@ -128,7 +131,7 @@ impl Worker {
         (request_id, sends): (Uuid, u32),
         next_at: Option<Timestamp>,
     ) -> Result<(), WorkError> {
-        let permit = self.nium.permit(attendance.class).await;
+        let mut permit = self.nium.permit(attendance.class).await;
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
@@ -136,6 +139,11 @@ impl Worker {
         let change = mark(open, EffectStatus::Sending, Some(sending), None);
         let commit = Commit { effect: Some(change), hold: true, ..Commit::default() };
         super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)?;
+        // The commit may have waited for the database.
+        self.nium.on_time(&mut permit).await;
+        if !self.has_time(&attendance.lease) {
+            return self.not_sent(attendance, open, TOO_SHORT, (request_id, sends)).await;
+        }
         let customer = attendance.lease.customer;
         let answer = self.nium.act(act, customer, &seen.tags(), request_id, permit).await;
         let effect = &open.key;
@@ -163,7 +171,8 @@ impl Worker {
                 self.end(attendance, open, Some(key), end, next_at).await
             }
             ActAnswer::NotTaken(trouble) => {
-                self.not_taken(attendance, open, &trouble, (request_id, sends)).await
+                self.pause_lane(&trouble, self.clock.now());
+                self.not_sent(attendance, open, trouble.kind.as_str(), (request_id, sends)).await
             }
             ActAnswer::Unclear(why) => {
                 let settled_at = self.settled_at();
@@ -174,14 +183,13 @@ impl Worker {
     }
 
     /// It certainly did not reach the part of Nium that acts: it is sent again, and the attempt does not count.
-    async fn not_taken(
+    async fn not_sent(
         &self,
         attendance: &Attendance,
         open: &OpenEffect,
-        trouble: &Trouble,
+        why: &str,
         (request_id, sends): (Uuid, u32),
     ) -> Result<(), WorkError> {
-        self.pause_lane(trouble, self.clock.now());
         let stage = if sends == 1 {
             ActStage::Intended
         } else {
@@ -189,7 +197,7 @@ impl Worker {
             ActStage::Unclear { request_id, settled_at, sends: sends - 1, known: Vec::new() }
         };
         let failures = attendance.trouble.failures.saturating_add(1);
-        let change = mark(open, EffectStatus::Pending, Some(stage), Some(trouble.kind.as_str()));
+        let change = mark(open, EffectStatus::Pending, Some(stage), Some(why));
         let commit = Commit {
             effect: Some(change),
             trouble: LookTrouble { failures, ..attendance.trouble },

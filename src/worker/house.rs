@@ -23,7 +23,7 @@ const TALLY_KEPT: Duration = Duration::from_hours(24 * 100);
 /// How often the house is kept.
 const EVERY: Duration = Duration::from_mins(10);
 /// How often one who is not on duty looks whether they are by now.
-const STAND_BY: Duration = Duration::from_secs(30);
+const STAND_BY: Duration = Duration::from_secs(3);
 /// Rows that go in one transaction.
 const STEP: usize = 500;
 /// The rest after such a step, several times as long as it takes: whoever writes meanwhile has the database most of the time.

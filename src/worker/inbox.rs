@@ -231,13 +231,14 @@ impl Worker {
     ) -> Result<(), WorkError> {
         let customer = attendance.lease.customer;
         let key = self.data_key(customer).await?;
+        // First, and by itself: it waits for Nium too, and whoever holds a permit must not wait for another.
+        let asked = self.what_is_asked(attendance, &snapshot).await;
         // A submission goes out under Nium's pace too: the permit comes before the decision, so that nothing is
-        // committed as "sending" that then has to wait.
+        // committed as "sending" that then has to wait long.
         let permit = match attendance.case.state {
             CaseState::Submitting { .. } => Some(self.nium.permit(Class::Live).await),
             _ => None,
         };
-        let asked = self.what_is_asked(attendance, &snapshot).await;
         let decision = self.decide_about(attendance, &key, &snapshot, begun_at, &asked);
         let sends = matches!(decision.case.state, CaseState::Submitting { stage: Stage::Sending { .. }, .. });
         self.write_seen(attendance, &key, &snapshot, begun_at, (&decision, &asked), sends).await?;

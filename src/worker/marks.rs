@@ -19,12 +19,15 @@ const STEP: usize = 25;
 const REST: Duration = Duration::from_millis(50);
 /// How often it is looked whether anything was left; what could not be marked is then tried again.
 const EVERY: Duration = Duration::from_mins(1);
+/// How often one who is not on duty looks whether they are by now.
+const STAND_BY: Duration = Duration::from_secs(3);
 
 /// Runs until `soft` is cancelled.
 pub async fn mark(worker: Arc<Worker>, soft: CancellationToken) {
     let mut after = None;
     loop {
-        let stepped = if worker.is_on_duty().await { step(&worker, after).await } else { Ok(None) };
+        let on_duty = worker.is_on_duty().await;
+        let stepped = if on_duty { step(&worker, after).await } else { Ok(None) };
         let wait = match stepped {
             Ok(Some(last)) => {
                 after = Some(last);
@@ -32,7 +35,7 @@ pub async fn mark(worker: Arc<Worker>, soft: CancellationToken) {
             }
             Ok(None) => {
                 after = None;
-                EVERY
+                if on_duty { EVERY } else { STAND_BY }
             }
             Err(error) => {
                 tracing::warn!(%error, "customers could not be marked for searching; it is tried again");

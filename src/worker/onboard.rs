@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::acts::{act_of, mark};
+use super::acts::{TOO_SHORT, act_of, mark};
 use super::inbox::{Attendance, finished};
 use super::{WorkError, Worker};
 use crate::domain::act::{Act, ActStage};
@@ -110,7 +110,7 @@ impl Worker {
         applicant: &Applicant,
         (request_id, sends, known): (Uuid, u32, Vec<CustomerHashId>),
     ) -> Result<(), WorkError> {
-        let permit = self.nium.permit(attendance.class).await;
+        let mut permit = self.nium.permit(attendance.class).await;
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
@@ -118,6 +118,13 @@ impl Worker {
         let change = mark(open, EffectStatus::Sending, Some(sending), None);
         let commit = Commit { effect: Some(change), hold: true, ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)?;
+        // The commit may have waited for the database.
+        self.nium.on_time(&mut permit).await;
+        if !self.has_time(&attendance.lease) {
+            return self
+                .application_not_sent(attendance, open, (request_id, sends, known), TOO_SHORT, None)
+                .await;
+        }
         let act = Act::Onboard { applicant: applicant.clone() };
         let nobody = attendance.lease.customer;
         match self.nium.act(&act, nobody, &Map::new(), request_id, permit).await {
@@ -145,21 +152,30 @@ impl Worker {
             }
             ActAnswer::NotTaken(trouble) => {
                 self.pause_lane(&trouble, self.clock.now());
-                let stage = match sends {
-                    1 => ActStage::Intended,
-                    _ => ActStage::Unclear {
-                        request_id,
-                        settled_at: self.clock.now(),
-                        sends: sends - 1,
-                        known,
-                    },
-                };
-                self.again_later(attendance, open, stage, trouble.kind.as_str(), trouble.retry_after).await
+                let (why, rest) = (trouble.kind.as_str(), trouble.retry_after);
+                self.application_not_sent(attendance, open, (request_id, sends, known), why, rest).await
             }
             ActAnswer::Unclear(why) => {
                 self.let_settle(attendance, open, (request_id, sends, known), why).await
             }
         }
+    }
+
+    /// It certainly did not reach the part of Nium that acts: it is sent again, and the attempt does not count.
+    async fn application_not_sent(
+        &self,
+        attendance: &Attendance,
+        open: &OpenEffect,
+        (request_id, sends, known): (Uuid, u32, Vec<CustomerHashId>),
+        why: &str,
+        rest: Option<Duration>,
+    ) -> Result<(), WorkError> {
+        let settled_at = self.clock.now();
+        let stage = match sends {
+            1 => ActStage::Intended,
+            _ => ActStage::Unclear { request_id, settled_at, sends: sends - 1, known },
+        };
+        self.again_later(attendance, open, stage, why, rest).await
     }
 
     /// Refused after an attempt of which nobody knows: perhaps that one was taken, and this one is the double.

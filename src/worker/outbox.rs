@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::acts::TOO_SHORT;
 use super::inbox::{Attendance, Beside};
 use super::{WorkError, Worker};
 use crate::domain::case::{CaseState, Stage};
@@ -19,7 +20,7 @@ impl Worker {
         &self,
         attendance: &mut Attendance,
         key: &DataKey,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<(), WorkError> {
         let CaseState::Submitting { stage: Stage::Sending { request_id, sends, .. }, effect, .. } =
             &attendance.case.state
@@ -29,10 +30,11 @@ impl Worker {
         let (request_id, effect, sends) = (*request_id, effect.clone(), *sends);
         let open = attendance.open.as_ref().filter(|open| open.key == effect).ok_or(WorkError::NoRequest)?;
         let request = request_of(open, key)?;
+        // The commit may have waited for the database.
+        self.nium.on_time(&mut permit).await;
         if !self.has_time(&attendance.lease) {
             // Not one byte has left: say so, instead of leaving a riddle for the next holder.
-            let beside =
-                Beside { attempt: Some("the lease was too short to send".to_owned()), ..Beside::default() };
+            let beside = Beside { attempt: Some(TOO_SHORT.to_owned()), ..Beside::default() };
             return self.conclude(attendance, &Observation::Answered(Answer::NotTaken), beside).await;
         }
         let customer = attendance.lease.customer;

@@ -17,12 +17,10 @@ pub fn on_postgres() -> bool {
     }
 }
 
-/// Whether a test that is about SQLite itself has nothing to do here; it says so.
-pub fn is_about_sqlite(what: &str) -> bool {
-    if on_postgres() {
-        eprintln!("not on PostgreSQL: {what}");
-    }
-    on_postgres()
+/// Fails where the tests run on PostgreSQL: a test that is about SQLite itself is left out there by its name, which ends
+/// with `on_sqlite`, or with its whole module; see `tests/run`.
+pub fn about_sqlite() {
+    assert!(!on_postgres(), "this is about SQLite itself: leave it out with --skip on_sqlite");
 }
 
 /// A database of one test.
@@ -55,8 +53,9 @@ impl Database {
             Self::Sqlite(file) => Place::Sqlite(file.clone()),
             Self::Postgres(database) => Place::Postgres(Box::new(PostgresOptions {
                 url: database.url().split('?').next().unwrap().to_owned(),
-                listen_url: None,
                 tls: PostgresTls::Off,
+                listen: None,
+                wake_ups: true,
                 connections: 6,
             })),
         }

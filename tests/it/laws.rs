@@ -101,7 +101,11 @@ impl Broken {
                 set.iter().map(|(column, value)| format!("{to}{column} {of} {}", value.replace('@', "NEW.")));
             parts.collect::<Vec<_>>().join(if of == "=" { ", " } else { "; " })
         };
-        let key = if ["head", "cases"].contains(&table) { "customer" } else { "id" };
+        let key = match table {
+            "head" | "cases" => "customer",
+            "effect" | "event" => "seq",
+            _ => "id",
+        };
         Self::Sql(if on_postgres() {
             format!(
                 "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS
@@ -159,6 +163,8 @@ macro_rules! law {
         }
     };
 }
+
+mod fleet;
 
 law!(two_claimers_never_share, Broken::row("head", "UPDATE", &[("lease_until", "NULL"), ("due_at", "0")]));
 law!(
@@ -402,6 +408,19 @@ async fn what_was_spooled_and_stored_is_one_delivery(ground: Ground) {
     assert_eq!(count().await, 3);
     let callbacks = ground.store.callbacks(None, None, 9).await.unwrap();
     assert_eq!((callbacks[0].received_at, callbacks[0].last_received_at), (earlier, at));
+    // Not all of Nium's callbacks have an id.
+    let nameless = Nudge {
+        customer: Some(id(2)),
+        looks: true,
+        source: Source::Callback,
+        request_id: None,
+        template: None,
+    };
+    ground.store.record(nameless.clone(), at).await.unwrap();
+    ground.store.record_again(nameless.clone(), at).await.unwrap();
+    ground.store.record_again(nameless, earlier).await.unwrap();
+    ground.folded().await;
+    assert_eq!(ground.store.callbacks(Some(id(2)), None, 9).await.unwrap().len(), 2);
 }
 
 async fn the_schema_defends_the_state(ground: Ground) {

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::database::{Database, is_about_sqlite};
+use crate::database::{Database, about_sqlite};
 use crate::house::lasting_address;
 use crate::postgres;
 use crate::restart::Ground;
@@ -110,9 +110,7 @@ fn every_table_and_column_moves_or_is_left_on_purpose() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_moves_to_postgres_and_back_and_what_was_open_goes_on() {
-    if is_about_sqlite("it begins on SQLite") {
-        return;
-    }
+    about_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let (ground, mut service, open) = grown(folder.path()).await;
     let callbacks = ground.database.number("SELECT count(*) FROM callback");
@@ -148,9 +146,7 @@ async fn a_house_moves_to_postgres_and_back_and_what_was_open_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_was_killed_goes_on_where_it_was_and_what_differs_is_found() {
-    if is_about_sqlite("it begins on SQLite") {
-        return;
-    }
+    about_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let from = Database::Sqlite(folder.path().join("reinstate.db"));
     let made = store(&["copy", "--from", &from.url(), "--to", &on_postgres().url()], &[]).await;
@@ -212,9 +208,7 @@ async fn a_copy_that_was_killed_goes_on_where_it_was_and_what_differs_is_found()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_made_while_callbacks_come_and_a_restored_one_goes_on() {
-    if is_about_sqlite("PostgreSQL has its own") {
-        return;
-    }
+    about_sqlite();
     let folder = tempfile::tempdir().unwrap();
     let (ground, mut service, open) = grown(folder.path()).await;
     let env = [("REINSTATE__STORE__URL", ground.database.url())];

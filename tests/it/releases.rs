@@ -24,7 +24,7 @@ fn folder() -> PathBuf {
 }
 
 /// Does a little of everything that touches the database.
-async fn life(fleet: &Fleet) {
+pub async fn life(fleet: &Fleet) {
     let ground = &fleet.ground;
     let (one, two) = tokio::join!(ground.journey(0), ground.journey(1));
     let ask = async |method: Method, path: &str, body: Option<serde_json::Value>| {

@@ -313,3 +313,22 @@ async fn nothing_asked_or_answered_lies_in_clear() {
     house.database.hides(&["Zebedee", "Please check", "First Name"]);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_look_before_sending_meets_does_not_stop_all_calls() {
+    // One call at a time: whoever holds the only place and waits for another waits for ever, and everybody else too.
+    let house = House::with(&[("NIUM__CONCURRENCY", "1")]).await;
+    let id = house.rejected("Ana").await;
+    house.fault(json!({ "endpoint": "callback", "kind": "drop_callback" })).await;
+    ask_for(&house, &id, &["firstName"]).await;
+    let (status, answer) = house.correct(&id, json!({ "firstName": "Ana Maria" })).await;
+    assert_eq!(status, 202, "{answer}");
+    let other = house.onboard("Bo").await;
+    house.until(&other, "watching").await;
+    house
+        .eventually("the correction is not under way any more", async || {
+            house.get(&format!("/v1/customers/{id}")).await.1["state"] != "submitting"
+        })
+        .await;
+    house.close().await;
+}

@@ -6,7 +6,7 @@ use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::database::{Database, is_about_sqlite, on_postgres};
+use crate::database::{Database, about_sqlite, on_postgres};
 use crate::house::{House, TOKEN, application, client, environment, lasting_address, listener, start_sim};
 
 async fn search(house: &House, body: Value) -> (u16, Value) {
@@ -333,10 +333,8 @@ fn before_marks(path: &std::path::Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_from_before_is_marked_by_the_side() {
-    if is_about_sqlite("there is no database from before") {
-        return;
-    }
+async fn a_database_from_before_is_marked_by_the_side_on_sqlite() {
+    about_sqlite();
     let house = House::start().await;
     let mut made = Vec::new();
     for number in 0..60 {
@@ -411,10 +409,8 @@ async fn a_snapshot_that_goes_takes_its_marks_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_that_does_not_open_keeps_nobody_else_from_being_found() {
-    if is_about_sqlite("there is no database from before") {
-        return;
-    }
+async fn a_snapshot_that_does_not_open_keeps_nobody_else_from_being_found_on_sqlite() {
+    about_sqlite();
     let house = House::start().await;
     let broken = known(&house, "Ana", "81234567", "gold").await;
     let well = known(&house, "Bo", "81234567", "gold").await;

@@ -1,6 +1,7 @@
 //! How a connection to the database is made, and what its errors mean.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -18,8 +19,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::Tls;
 use crate::store::error::StoreError;
 
-/// How long making a connection may take.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long one address may take to take a connection; then the next one is tried.
+const ADDRESS_WAIT: Duration = Duration::from_secs(2);
+/// Addresses of one name that are waited for.
+const ADDRESSES: u32 = 3;
+/// How long the handshake may take after that: TLS, password, and what kind of server it is.
+const HANDSHAKE_WAIT: Duration = Duration::from_secs(3);
 /// How long what was sent may stay unacknowledged before the connection counts as cut.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 /// After how much silence the other side is asked whether it is still there.
@@ -32,6 +37,8 @@ type Stream = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>
 pub(super) struct Connector {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: MakeRustlsConnect,
+    /// How long making a connection may take, whichever of its addresses answers.
+    pub(super) wait: Duration,
 }
 
 impl Connector {
@@ -42,22 +49,31 @@ impl Connector {
         let mode = if *tls == Tls::Off { SslMode::Disable } else { SslMode::Require };
         config
             .ssl_mode(mode)
-            .connect_timeout(CONNECT_WAIT)
+            .connect_timeout(ADDRESS_WAIT)
             .tcp_user_timeout(UNACKNOWLEDGED_MAX)
             .keepalives_idle(SILENCE);
         if config.get_application_name().is_none() {
             config.application_name("reinstate");
         }
-        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(tls)?) })
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            // Of several servers the one that takes writes.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        let addresses = config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) if name.parse::<IpAddr>().is_err() => ADDRESSES,
+            _ => 1,
+        });
+        let wait = ADDRESS_WAIT * addresses.sum::<u32>().max(1) + HANDSHAKE_WAIT;
+        Ok(Self { config, tls: MakeRustlsConnect::new(client_config(tls)?), wait })
     }
 
     /// A new connection; whoever asks drives it.
     pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), StoreError> {
-        match tokio::time::timeout(CONNECT_WAIT, self.config.connect(self.tls.clone())).await {
+        match tokio::time::timeout(self.wait, self.config.connect(self.tls.clone())).await {
             Ok(Ok(connected)) => Ok(connected),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => {
-                Err(StoreError::Unavailable(format!("the database did not answer within {CONNECT_WAIT:?}")))
+                Err(StoreError::Unavailable(format!("the database did not answer within {:?}", self.wait)))
             }
         }
     }

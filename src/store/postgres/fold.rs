@@ -31,6 +31,8 @@ const FROM_THE_START: Duration = Duration::from_secs(2);
 const REST: u32 = 9;
 /// A pause this long in the stream of callbacks lets the fold go on at once.
 const QUIET: Duration = Duration::from_millis(20);
+/// How often the same trouble is told: a database that is away for an hour must not fill the log.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// How long one bite may take.
 const BITE_WAIT: Duration = Duration::from_secs(30);
 
@@ -53,16 +55,17 @@ const DELIVER: &str =
 // A spooled nudge of the same millisecond is the same delivery: its insert took too long, and it came both ways.
 const DELIVER_AGAIN: &str =
     "INSERT INTO callback AS c (id, customer, request_id, source, template, first_at, last_at, deliveries)
-     VALUES ($1, $2, $3, $4, $5, $6, $6, 1)
+     SELECT $1, $2, $3, $4, $5, $6, $6, 1 WHERE $3 IS NOT NULL OR NOT EXISTS (
+         SELECT 1 FROM callback WHERE customer = $2 AND request_id IS NULL AND first_at = $6)
      ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + 1,
          first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
          WHERE excluded.last_at NOT IN (c.first_at, c.last_at)
      RETURNING xmax = 0";
 
 // A held lease keeps its end in `due_at`, and a customer in backoff keeps waiting: both only count the nudge. Customers
-// come in the order of their ids, as everywhere.
+// come in the order of their ids, as everywhere. `at` is the clock of whoever took the callback, which may be ahead.
 const NUDGE: &str = "INSERT INTO head AS h (customer, rank, wanted, due_at)
-     SELECT customer, 2, nudges, at FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS one (customer, nudges, at)
+     SELECT customer, 2, nudges, least(at, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)) FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS one (customer, nudges, at)
      ORDER BY customer
      ON CONFLICT (customer) DO UPDATE SET
          wanted = h.wanted + excluded.wanted, historic = 0, rank = least(h.rank, 2),
@@ -99,6 +102,7 @@ struct Folded {
 pub(super) async fn run(connector: &Connector, appended: &Notify, hints: &Hints) {
     let mut line = Line::new(connector);
     let (mut after, mut from_the_start) = (0, Instant::now());
+    let mut complained: Option<Instant> = None;
     loop {
         if from_the_start.elapsed() >= FROM_THE_START {
             (after, from_the_start) = (0, Instant::now());
@@ -115,7 +119,10 @@ pub(super) async fn run(connector: &Connector, appended: &Notify, hints: &Hints)
             }
             Ok(Err(error)) => {
                 // Nothing is lost: the rows are still in the log.
-                tracing::warn!(%error, "the fold failed; it is tried again");
+                if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                    complained = Some(Instant::now());
+                    tracing::warn!(%error, "the fold failed; it is tried again and again");
+                }
                 line.hang_up();
                 after = 0;
                 false

@@ -19,8 +19,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who hears, and who is to be told.
 pub(super) struct Hints {
-    /// A connection on which LISTEN works.
-    pub(super) listener: Connector,
+    /// A connection on which LISTEN works; `None` where replicas do not wake each other.
+    pub(super) listener: Option<Connector>,
     /// The bell of this replica.
     pub(super) wake: Wake,
     /// Something happened that the others should hear of.
@@ -37,14 +37,16 @@ impl Hints {
 
 /// Tells and listens for as long as the intake lives.
 pub(super) async fn run(hints: &Hints) {
-    if hints.wake.is_silent() {
-        std::future::pending::<()>().await;
+    match &hints.listener {
+        Some(listener) if !hints.wake.is_silent() => {
+            tokio::join!(tell(hints, listener), listen(hints, listener));
+        }
+        _ => std::future::pending().await,
     }
-    tokio::join!(tell(hints), listen(hints));
 }
 
-async fn tell(hints: &Hints) {
-    let mut line = Line::new(&hints.listener);
+async fn tell(hints: &Hints, listener: &Connector) {
+    let mut line = Line::new(listener);
     loop {
         hints.rings.notified().await;
         let told =
@@ -58,17 +60,17 @@ async fn tell(hints: &Hints) {
     }
 }
 
-async fn listen(hints: &Hints) {
+async fn listen(hints: &Hints, listener: &Connector) {
     loop {
-        if let Err(error) = hear(hints).await {
+        if let Err(error) = hear(hints, listener).await {
             tracing::debug!(%error, "hints of other replicas are not heard; we poll");
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn hear(hints: &Hints) -> Result<(), StoreError> {
-    let (client, mut connection) = hints.listener.connect().await?;
+async fn hear(hints: &Hints, listener: &Connector) -> Result<(), StoreError> {
+    let (client, mut connection) = listener.connect().await?;
     let mut messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
     let listening = client.batch_execute("LISTEN reinstate");
     tokio::pin!(listening);

@@ -1,5 +1,6 @@
-//! The intake: callbacks that wait at the same time go into the log together, in one statement that is one transaction
-//! of its own. It has no transaction open while it waits for us, so a replica that is stopped holds nothing.
+//! The intake: callbacks that wait at the same time go into the log together, in one statement. Its transaction, with what
+//! the database allows for it, is sent as a whole: the database never waits for us, so a replica that is stopped holds
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_util::sync::CancellationToken;
 
 use super::connect::Connector;
@@ -24,6 +26,9 @@ const QUEUE_MAX: usize = 16_384;
 const GROUP_MAX: usize = 512;
 /// How long one group may take; its callers have given up by then.
 const GROUP_WAIT: Duration = Duration::from_secs(6);
+/// What the database itself allows for a group; after that nobody waits for it any more.
+const LIMITS: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '5s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '5s'";
 /// The pause after a connection that could not be made.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -171,8 +176,14 @@ async fn take_in(
         if group.is_empty() {
             continue;
         }
-        match tokio::time::timeout(GROUP_WAIT, append(&mut line, &group)).await {
-            Ok(Ok(receipts)) => {
+        // A connection has its own limit: it may take several addresses.
+        if let Err(error) = line.client().await {
+            answer(&mut group, |_| Err(StoreError::Unavailable(error.to_string())));
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        match append_in_time(&mut line, &group).await {
+            Ok(receipts) => {
                 appended.notify_one();
                 answer(&mut group, |place| {
                     receipts.get(place).copied().ok_or_else(|| {
@@ -180,17 +191,63 @@ async fn take_in(
                     })
                 });
             }
-            Ok(Err(error)) => {
-                line.hang_up();
+            // One of them is refused, and nobody knows which: each for itself.
+            Err(Failed::Refused(_)) if group.len() > 1 => {
+                for waiting in group.drain(..) {
+                    let one = std::slice::from_ref(&waiting);
+                    let receipt = append_in_time(&mut line, one).await;
+                    if receipt.is_ok() {
+                        appended.notify_one();
+                    }
+                    let receipt = receipt
+                        .map_err(Failed::into_error)
+                        .and_then(|receipts| receipts.first().copied().ok_or_else(stopped));
+                    // The caller may have stopped waiting; the row stands all the same.
+                    let _ = waiting.reply.send(receipt);
+                }
+            }
+            Err(failed) => {
+                let is_away = matches!(failed, Failed::Away(_));
+                let error = failed.into_error();
                 answer(&mut group, |_| Err(StoreError::Unavailable(error.to_string())));
-                tokio::time::sleep(AGAIN).await;
+                if is_away {
+                    line.hang_up();
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
-            Err(_) => {
-                line.hang_up();
-                answer(&mut group, |_| {
-                    Err(StoreError::Unavailable("the database did not answer in time".to_owned()))
-                });
-            }
+        }
+    }
+}
+
+/// Why a group was not appended.
+enum Failed {
+    /// The database works, and refuses something that stands in a row.
+    Refused(StoreError),
+    /// It does not, or not in time: what became of the group is not known.
+    Away(StoreError),
+}
+
+impl Failed {
+    fn into_error(self) -> StoreError {
+        match self {
+            Self::Refused(error) | Self::Away(error) => error,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // Data exceptions, constraints, and what a trigger raises.
+        let refused = |code: &SqlState| ["22", "23", "P0"].iter().any(|class| code.code().starts_with(class));
+        if error.code().is_some_and(refused) { Self::Refused(error.into()) } else { Self::Away(error.into()) }
+    }
+}
+
+async fn append_in_time(line: &mut Line<'_>, group: &[Waiting]) -> Result<Vec<i64>, Failed> {
+    match tokio::time::timeout(GROUP_WAIT, append(line, group)).await {
+        Ok(appended) => appended,
+        Err(_) => {
+            Err(Failed::Away(StoreError::Unavailable("the database did not answer in time".to_owned())))
         }
     }
 }
@@ -202,8 +259,8 @@ fn answer(group: &mut Vec<Waiting>, receipt: impl Fn(usize) -> Result<i64, Store
     }
 }
 
-/// One statement for the whole group. Gives the receipt id of each, in order.
-async fn append(line: &mut Line<'_>, group: &[Waiting]) -> Result<Vec<i64>, StoreError> {
+/// One statement for the whole group. Gives the receipt id of each, in order, once they are on disk.
+async fn append(line: &mut Line<'_>, group: &[Waiting]) -> Result<Vec<i64>, Failed> {
     let entries = || group.iter().map(|waiting| &waiting.entry);
     let at: Vec<i64> = entries().map(|entry| entry.at_ms).collect();
     let customer: Vec<Option<&[u8]>> = entries()
@@ -216,21 +273,25 @@ async fn append(line: &mut Line<'_>, group: &[Waiting]) -> Result<Vec<i64>, Stor
     let template: Vec<Option<&str>> =
         entries().map(|entry| entry.nudge.template.as_ref().map(Template::as_str)).collect();
     let again: Vec<i16> = entries().map(|entry| entry.again.into()).collect();
-    let rows = line
-        .client()
-        .await?
-        .query_typed(
-            APPEND,
-            &[
-                (&at, Type::INT8_ARRAY),
-                (&customer, Type::BYTEA_ARRAY),
-                (&looks, Type::INT2_ARRAY),
-                (&source, Type::TEXT_ARRAY),
-                (&request, Type::TEXT_ARRAY),
-                (&template, Type::TEXT_ARRAY),
-                (&again, Type::INT2_ARRAY),
-            ],
-        )
-        .await?;
+    let values: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&at, Type::INT8_ARRAY),
+        (&customer, Type::BYTEA_ARRAY),
+        (&looks, Type::INT2_ARRAY),
+        (&source, Type::TEXT_ARRAY),
+        (&request, Type::TEXT_ARRAY),
+        (&template, Type::TEXT_ARRAY),
+        (&again, Type::INT2_ARRAY),
+    ];
+    let client: &Client = line.client().await.map_err(Failed::Away)?;
+    // All three leave at once, in this order; after a statement that failed, COMMIT undoes.
+    let (begun, rows, committed) = tokio::join!(
+        biased;
+        client.batch_execute(LIMITS),
+        client.query_typed(APPEND, &values),
+        client.batch_execute("COMMIT"),
+    );
+    begun?;
+    let rows = rows?;
+    committed?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -5,21 +5,42 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::{ToSqlOutput, Value};
 use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use crate::store::error::StoreError;
 use crate::store::tx::{Lock, Row, Values};
 
-/// Begins a transaction with its limits, in one trip. They hold for the transaction alone, so that a transaction pooler
-/// may stand between. The last one frees what a replica holds that was stopped in the middle of a transaction.
-const LIMITS: &str = "; SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; \
-     SET LOCAL idle_in_transaction_session_timeout = '10s'";
-/// How long one statement may take with its way there and back; the database gives up before we do.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+/// What a transaction may take. Its limits are sent with BEGIN, in one trip, and hold for the transaction alone, so that a
+/// transaction pooler may stand between. The last of them frees what a replica holds that was stopped in the middle.
+pub(super) struct Limits {
+    set: &'static str,
+    /// How long one statement may take with its way there and back; the database gives up before we do. `None`: as long as
+    /// the connection stands.
+    answer: Option<Duration>,
+}
+
+/// The limits of what somebody waits for.
+pub(super) const WORK: Limits = Limits {
+    set: "; SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; \
+         SET LOCAL idle_in_transaction_session_timeout = '10s'",
+    answer: Some(Duration::from_secs(15)),
+};
+
+/// The limits of what takes as long as there are rows: a step of a migration, a count of everything. Only waiting for
+/// somebody else has one.
+pub(super) const LONG: Limits = Limits {
+    set: "; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s'; \
+         SET LOCAL idle_in_transaction_session_timeout = '60s'",
+    answer: None,
+};
+
+/// How often it is told that a statement without a limit still runs.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Rows fetched at once of a query that may give very many.
 const FETCH: usize = 256;
 /// The first half of the key of a lock that has a name; customers and keys use the other kind.
@@ -34,11 +55,18 @@ pub(crate) struct Session {
     machine_clock: bool,
     /// A statement failed: the transaction cannot be committed.
     failed: Cell<bool>,
+    /// The connection is of no use to anybody: it leads to a server that takes no writes, or that is going down.
+    spent: Cell<bool>,
+    limits: &'static Limits,
+    /// How far our clock is ahead of the database's.
+    ahead: Cell<Option<SignedDuration>>,
 }
 
 impl Session {
-    pub(super) fn new(client: Object, runtime: Handle, machine_clock: bool) -> Self {
-        Self { client: Some(client), runtime, machine_clock, failed: Cell::new(false) }
+    pub(super) fn new(client: Object, runtime: Handle, machine_clock: bool, limits: &'static Limits) -> Self {
+        let (failed, spent) = (Cell::new(false), Cell::new(false));
+        let (client, ahead) = (Some(client), Cell::new(None));
+        Self { client, runtime, machine_clock, failed, spent, limits, ahead }
     }
 
     /// Runs `work` in a transaction: all of it is written, or nothing. If the answer to the COMMIT is lost, nobody knows;
@@ -49,7 +77,12 @@ impl Session {
         work: &mut impl FnMut(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.failed.set(false);
-        self.batch(&format!("{begin}{LIMITS}"))?;
+        self.ahead.set(None);
+        if let Err(error) = self.batch(&format!("{begin}{}", self.limits.set)) {
+            // It may still begin, and whoever had the connection next would be in it.
+            self.discard();
+            return Err(error);
+        }
         let outcome = work(self);
         let outcome = match outcome {
             Ok(_) if self.failed.get() => {
@@ -58,7 +91,7 @@ impl Session {
             outcome => outcome,
         };
         let ended = self.batch(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" });
-        if ended.is_err() {
+        if ended.is_err() || self.spent.get() {
             // Whatever state it is in, the database undoes what was not committed when it is closed.
             self.discard();
         }
@@ -87,17 +120,16 @@ impl Session {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        let answer = async { tokio::time::timeout(ANSWER_WAIT, answer).await };
-        let answer = match self.runtime.block_on(answer) {
-            Ok(answer) => answer.map_err(StoreError::from),
-            Err(_) => {
-                Err(StoreError::Unavailable(format!("the database did not answer within {ANSWER_WAIT:?}")))
-            }
-        };
+        let answer = self.runtime.block_on(within(self.limits.answer, answer));
         if answer.is_err() {
             self.failed.set(true);
         }
-        answer
+        answer.map_err(|error| {
+            if error.as_ref().is_none_or(is_about_the_server) {
+                self.spent.set(true);
+            }
+            error.map_or_else(no_answer, StoreError::from)
+        })
     }
 
     /// Statements without values, one after the other.
@@ -153,6 +185,16 @@ impl Session {
         self.query("SELECT pg_advisory_xact_lock(?1)", &[&number]).map(drop)
     }
 
+    /// How far this process's clock is ahead of the database's, read once in a transaction.
+    pub(in crate::store) fn ahead(&self, local: Timestamp) -> Result<SignedDuration, StoreError> {
+        if let Some(ahead) = self.ahead.get() {
+            return Ok(ahead);
+        }
+        let ahead = local.duration_since(self.now(local)?);
+        self.ahead.set(Some(ahead));
+        Ok(ahead)
+    }
+
     /// The moment by which leases are measured: the database's, so that replicas whose clocks differ agree.
     pub(in crate::store) fn now(&self, local: Timestamp) -> Result<Timestamp, StoreError> {
         if !self.machine_clock {
@@ -163,6 +205,37 @@ impl Session {
         let ms: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
         Timestamp::from_millisecond(ms).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
+}
+
+/// Waits for an answer for `limit` at most; without one it is told now and then that it goes on. `None`: none came.
+async fn within<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Option<tokio_postgres::Error>> {
+    if let Some(limit) = limit {
+        return tokio::time::timeout(limit, answer).await.map_err(|_| None)?.map_err(Some);
+    }
+    tokio::pin!(answer);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Ok(answer) = tokio::time::timeout(TELL_EVERY, &mut answer).await {
+            return answer.map_err(Some);
+        }
+        waited += TELL_EVERY;
+        tracing::info!(seconds = waited.as_secs(), "the database is still at it");
+    }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
+}
+
+/// Whether an error says that the server behind the connection is of no use: it is going down, or is not the one that
+/// takes writes any more.
+fn is_about_the_server(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| *code == SqlState::READ_ONLY_SQL_TRANSACTION || code.code().starts_with("57P"))
 }
 
 impl Drop for Session {

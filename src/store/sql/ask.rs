@@ -183,7 +183,7 @@ pub(in crate::store) fn make_due(
                  rank = CASE WHEN head.rank < ?3 THEN head.rank ELSE ?3 END,
                  due_at = CASE WHEN head.lease_until IS NOT NULL OR head.due_at < ?2 THEN head.due_at
                      ELSE ?2 END",
-        params![customer.as_bytes(), ms(now), number],
+        params![customer.as_bytes(), ms(tx.due(now, now)?), number],
     )?;
     Ok(())
 }

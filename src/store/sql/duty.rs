@@ -36,6 +36,28 @@ pub(in crate::store) fn take(
     Ok(taken == 1)
 }
 
+/// Whether everything is being copied out of the database.
+pub(in crate::store) fn is_moving(tx: &Tx<'_>, local: Timestamp) -> Result<bool, StoreError> {
+    let now = tx.now(local)?;
+    tx.exists("SELECT 1 FROM duty WHERE name = 'copy' AND until > ?1", params![ms(now)])
+}
+
+/// Law: while everything is being copied out, nobody begins to serve. It ends by itself when the copy has ended, however.
+pub(in crate::store) fn move_out(tx: &Tx<'_>, local: Timestamp, span: Duration) -> Result<(), StoreError> {
+    let now = tx.now(local)?;
+    tx.execute(
+        "INSERT INTO duty (name, holder, until) VALUES ('copy', 'store copy', ?1)
+         ON CONFLICT (name) DO UPDATE SET until = excluded.until",
+        params![ms(end_of(now, span))],
+    )
+    .map(drop)
+}
+
+/// The copy has ended.
+pub(in crate::store) fn moved_out(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM duty WHERE name = 'copy'", params![]).map(drop)
+}
+
 /// Gives the duty back, so that another need not wait for its end.
 pub(in crate::store) fn leave(tx: &Tx<'_>, holder: &str) -> Result<(), StoreError> {
     tx.execute("DELETE FROM duty WHERE name = 'house' AND holder = ?1", params![holder]).map(drop)

@@ -66,7 +66,7 @@ pub(in crate::store) fn put_delivery(
     tx.execute(
         "INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload, sealed, destination,
                  event_id, behind)
-             VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
+             VALUES (?1, ?2, ?3, ?4, 'pending', ?11, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             delivery.key.as_str(),
             customer.as_bytes(),
@@ -77,7 +77,8 @@ pub(in crate::store) fn put_delivery(
             delivery.sealed,
             delivery.destination,
             delivery.event_id.as_ref().map(EffectKey::as_str),
-            waits
+            waits,
+            ms(tx.due(now, now)?)
         ],
     )?;
     Ok(())

@@ -1,5 +1,7 @@
 //! Work that waits, is held, fails, was given up or is parked: what is listed, and what a retry does to it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::Value;
@@ -275,11 +277,17 @@ fn retry(
     if jobs.len() != expected {
         return Ok(Retried::Moved(jobs.len()));
     }
-    let (mut due_at, mut tells) = (now, Vec::new());
-    for job in &jobs {
+    let now_due = tx.due(now, now)?;
+    let (mut due_at, mut tells) = (now_due, Vec::new());
+    // Whatever is done to them is done in the order of the customers, as everywhere; they are all ours before it begins.
+    for customer in jobs.iter().map(|job| job.customer).collect::<BTreeSet<_>>() {
+        tx.lock(Lock::Customer(customer))?;
+    }
+    let mut in_order: Vec<_> = jobs.iter().collect();
+    in_order.sort_by_key(|job| job.customer);
+    for job in in_order {
         match job.place {
             JobPlace::Decision(customer) => {
-                tx.lock(Lock::Customer(customer))?;
                 if let Some((case, _)) = case(tx, customer)? {
                     let said = Said { word: OfficerWord::Retry, by, note: None, approved_by: None };
                     put_word(tx, &case, &said, Rank::Known, now)?;
@@ -289,13 +297,17 @@ fn retry(
                 tx.execute(
                     "UPDATE head SET failures = 0, unreadable = 0, wanted = wanted + 1, due_at = ?2
                          WHERE customer = ?1 AND lease_until IS NULL",
-                    params![customer.as_bytes(), ms(now)],
+                    params![customer.as_bytes(), ms(now_due)],
                 )?;
             }
-            JobPlace::Effect(seq) => {
-                due_at = due_at.saturating_add(STAGGER).unwrap_or(Timestamp::MAX);
-                tells.push((seq, job.customer, due_at));
-            }
+            JobPlace::Effect(_) => {}
+        }
+    }
+    // The oldest first, whoever's it is.
+    for job in &jobs {
+        if let JobPlace::Effect(seq) = job.place {
+            due_at = due_at.saturating_add(STAGGER).unwrap_or(Timestamp::MAX);
+            tells.push((seq, job.customer, due_at));
         }
     }
     revive(tx, &tells)?;

@@ -1,6 +1,8 @@
 //! Somebody who is to become a customer. Until Nium has named them, they go by an id of ours: a row of `head` that is
 //! claimed like a customer's, and the effect that holds the application. Each function is the inside of one transaction.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -45,9 +47,9 @@ pub(in crate::store) fn applied(
     now: Timestamp,
 ) -> Result<Finished, StoreError> {
     let applicant = lease.customer.as_bytes();
-    tx.lock(Lock::Customer(lease.customer))?;
-    if let Some(became) = &applied.became {
-        tx.lock(Lock::Customer(became.customer))?;
+    let became = applied.became.as_ref().map(|became| became.customer);
+    for customer in [Some(lease.customer), became].into_iter().flatten().collect::<BTreeSet<_>>() {
+        tx.lock(Lock::Customer(customer))?;
     }
     let ours = tx.execute(
         "DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",

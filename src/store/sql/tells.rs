@@ -123,7 +123,7 @@ pub(in crate::store) fn finish(
 ) -> Result<Finished, StoreError> {
     let (status, due, said) = match outcome {
         TellOutcome::Delivered => ("done", None, "delivered"),
-        TellOutcome::Later(at, why) => ("pending", Some(ms(*at)), why.as_str()),
+        TellOutcome::Later(at, why) => ("pending", Some(ms(tx.due(*at, now)?)), why.as_str()),
         TellOutcome::GivenUp(why) => ("failed", None, why.as_str()),
         TellOutcome::Overtaken(why) => ("overtaken", None, why.as_str()),
     };

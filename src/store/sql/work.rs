@@ -282,6 +282,7 @@ fn settle_head(tx: &Tx<'_>, lease: &Lease, commit: &Commit, now: Timestamp) -> R
             params![customer, epoch, handled, failures, unreadable],
         )?
     } else {
+        let due_at = commit.due_at.map(|at| tx.due(at, now)).transpose()?;
         // Nudges that came after the claim make the customer due at once, unless Nium is being given a rest.
         tx.execute(
             "UPDATE head SET handled = CASE WHEN handled < ?3 THEN ?3 ELSE handled END, failures = ?4,
@@ -297,8 +298,8 @@ fn settle_head(tx: &Tx<'_>, lease: &Lease, commit: &Commit, now: Timestamp) -> R
                 failures,
                 unreadable,
                 commit.case.is_some(),
-                commit.due_at.map(ms),
-                ms(now)
+                due_at.map(ms),
+                ms(tx.due(now, now)?)
             ],
         )?
     };

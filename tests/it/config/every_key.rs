@@ -72,10 +72,11 @@ fn sections_of_ours() -> Vec<Case> {
              sslmode=verify-full, or sslmode=disable if the way to the database is trusted"),
         case!("store.listen_url", "postgres://db/kyc", "\"postgres://db/kyc\"",
             &[("REINSTATE__STORE__URL", "postgres://pooler/kyc")],
-            |c| matches!(&c.store.url, StoreUrl::Postgres(address) if address.listen_url.is_some()),
+            |c| matches!(&c.store.url, StoreUrl::Postgres(address) if address.listen.is_some()),
             "sqlite:x.db" => "must be an address of PostgreSQL, such as \
              postgres://user:password@db.example.com:5432/reinstate"),
         case!("store.connections", "2", "2", &[], |c| c.store.connections == 2, "1" => "must be between 2 and 200"),
+        case!("store.wake_ups", "false", "false", &[], |c| !c.store.wake_ups, "maybe" => "must be true or false"),
         case!("store.spool_dir", "/var/spool/r", "\"/var/spool/r\"", &[],
             |c| c.store.spool_dir == std::path::Path::new("/var/spool/r"),
             "Cargo.toml" => "names a file, not a folder: \"Cargo.toml\""),
