@@ -209,11 +209,11 @@ fn percent(hundredths: u64) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
-/// The least of 1, 2, 5, 10, 20, 50 … that is not below.
+/// The least of 1, 2, 3, 4, 5, 6, 8, 10, 20, 30 … that is not below.
 fn round_up(number: u64) -> u64 {
     let mut unit = 1_u64;
     loop {
-        for step in [1, 2, 5] {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
             if unit.saturating_mul(step) >= number {
                 return unit.saturating_mul(step);
             }
@@ -243,8 +243,8 @@ mod tests {
     fn numbers_are_grouped_and_scales_are_round() {
         let said: Vec<String> = [0, 12, 999, 1_000, 1_234_567].into_iter().map(grouped).collect();
         assert_eq!(said, ["0", "12", "999", "1,000", "1,234,567"]);
-        let round: Vec<u64> = [0, 1, 2, 3, 6, 11, 21, 51, 101].into_iter().map(round_up).collect();
-        assert_eq!(round, [1, 1, 2, 5, 10, 20, 50, 100, 200]);
+        let round: Vec<u64> = [0, 1, 2, 3, 7, 11, 21, 51, 81].into_iter().map(round_up).collect();
+        assert_eq!(round, [1, 1, 2, 3, 8, 20, 30, 60, 100]);
         assert!(round_up(u64::MAX) >= u64::MAX / 2);
     }
 

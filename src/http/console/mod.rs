@@ -184,7 +184,6 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
-        .route("/", route(Need::Read, get(beginning)))
         .route("/cases/{id}", route(Need::Read, get(case::show)))
         .route("/cases/{id}/refresh", route(Need::Read, post(acts::refresh)))
         .route("/cases/{id}/word", route(Need::Decide, post(acts::word)))
