@@ -13,13 +13,31 @@ const fn page(address: &'static str) -> Page {
     Page { address }
 }
 
-/// Every page.
+/// Every page: the console's, then the API's. `i` of the customer is 14, see `fill`.
 pub(crate) const PAGES: &[Page] = &[
+    page("/"),
+    page("/?days=90"),
+    page("/journeys"),
+    page("/journeys?step=reinstated&days=90"),
+    page("/journeys?step=under_way"),
+    page("/cases/00000000-0000-0000-0000-00000001b112"),
+    page("/approvals"),
+    page("/callbacks"),
+    page("/jobs"),
+    page("/jobs?kind=look&status=waiting"),
+    page("/jobs?kind=look&status=failing"),
+    page("/jobs?status=failed"),
+    page("/sweeps"),
+    page("/audit"),
+    page("/audit?actor=ana"),
+    page("/settings"),
     page("/v1/overview"),
     page("/v1/overview?days=90"),
     page("/v1/journeys"),
     page("/v1/journeys?step=reinstated&days=90&limit=200"),
     page("/v1/journeys?step=finally_rejected"),
+    page("/v1/journeys?step=under_way"),
+    page("/v1/journeys?step=unaided&days=90"),
     page("/v1/customers"),
     page("/v1/customers?state=approved"),
     page("/v1/customers?state=needs_officer"),

@@ -98,7 +98,7 @@ pub(super) struct Columns {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
     pub(super) about: String,
-    pub(super) columns: Vec<Column>,
+    pub(super) all: Vec<Column>,
     /// From the bottom up.
     pub(super) parts: Vec<Part>,
 }
@@ -106,8 +106,8 @@ pub(super) struct Columns {
 impl Columns {
     /// The chart as it stands in the page.
     pub(super) fn drawn(&self) -> String {
-        let Self { id, title, about, columns, parts } = self;
-        let high = (0..columns.len()).map(|place| self.height_of(place)).max().unwrap_or(0);
+        let Self { id, title, about, all, parts } = self;
+        let high = (0..all.len()).map(|place| self.height_of(place)).max().unwrap_or(0);
         let top = round_up(high);
         let mut out = format!(
             "<svg class=\"columns\" role=\"img\" aria-labelledby=\"{id}-title {id}-about\"><title id=\"{id}-title\">{title}</title>\
@@ -115,14 +115,14 @@ impl Columns {
         );
         let scale: Vec<u64> = [top, top / 2]
             .into_iter()
-            .filter(|value| *value > 0 && (*value == top || top % 2 == 0))
+            .filter(|value| *value > 0 && (*value == top || top.is_multiple_of(2)))
             .collect();
         let height = |value: u64| percent(BOTTOM - (BOTTOM - TOP) * value / top);
         for y in scale.iter().copied().map(height) {
             let _ = write!(out, "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y}\" y2=\"{y}\"/>");
         }
-        let count = u64::try_from(columns.len()).unwrap_or(1).max(1);
-        for (place, column) in (0_u64..).zip(columns) {
+        let count = u64::try_from(all.len()).unwrap_or(1).max(1);
+        for (place, column) in (0_u64..).zip(all) {
             let left = place * 10_000 / count;
             let _ = write!(out, "<g class=\"column\"><title>{}</title>", column.said);
             let (x, wide) = (percent(left), percent(10_000 / count));
@@ -150,7 +150,7 @@ impl Columns {
         }
         let axis = percent(BOTTOM);
         let _ = write!(out, "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"{axis}\" y2=\"{axis}\"/>");
-        for (place, column) in (0_u64..).zip(columns) {
+        for (place, column) in (0_u64..).zip(all) {
             if let Some(tick) = &column.tick {
                 out.push_str(&tick_at(place * 10_000 / count, tick));
             }
@@ -209,11 +209,11 @@ fn percent(hundredths: u64) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
-/// The least of 1, 2, 5, 10, 20, 50 … that is not below.
+/// The least of 1, 2, 3, 4, 5, 6, 8, 10, 20, 30 … that is not below.
 fn round_up(number: u64) -> u64 {
     let mut unit = 1_u64;
     loop {
-        for step in [1, 2, 5] {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
             if unit.saturating_mul(step) >= number {
                 return unit.saturating_mul(step);
             }
@@ -227,7 +227,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -243,8 +243,8 @@ mod tests {
     fn numbers_are_grouped_and_scales_are_round() {
         let said: Vec<String> = [0, 12, 999, 1_000, 1_234_567].into_iter().map(grouped).collect();
         assert_eq!(said, ["0", "12", "999", "1,000", "1,234,567"]);
-        let round: Vec<u64> = [0, 1, 2, 3, 6, 11, 21, 51, 101].into_iter().map(round_up).collect();
-        assert_eq!(round, [1, 1, 2, 5, 10, 20, 50, 100, 200]);
+        let round: Vec<u64> = [0, 1, 2, 3, 7, 11, 21, 51, 81].into_iter().map(round_up).collect();
+        assert_eq!(round, [1, 1, 2, 3, 8, 20, 30, 60, 100]);
         assert!(round_up(u64::MAX) >= u64::MAX / 2);
     }
 
@@ -255,7 +255,7 @@ mod tests {
             id: "it",
             title: "A chart",
             about: "About it".to_owned(),
-            columns: vec![column(), column()],
+            all: vec![column(), column()],
             parts: vec![
                 Part { ink: Ink::Plain, values: vec![1_000, 0] },
                 Part { ink: Ink::Crossed, values: vec![1, 0] },

@@ -416,7 +416,7 @@ fn callbacks_chart(hours: &[Hour]) -> Chart {
         id: "callbacks-chart",
         title: "Callbacks per hour",
         about: "Columns for the last 48 hours; the same numbers stand in the table below.".to_owned(),
-        columns: columns.collect(),
+        all: columns.collect(),
         parts: vec![
             Part { ink: Ink::Plain, values: callbacks },
             Part { ink: Ink::Hatched, values: again },
@@ -456,7 +456,7 @@ fn nium_chart(overview: &Overview) -> Chart {
         id: "nium-chart",
         title: "Calls to Nium per hour",
         about: "Columns for the last 48 hours; the same numbers stand in the table below.".to_owned(),
-        columns: columns.collect(),
+        all: columns.collect(),
         parts: vec![Part { ink: Ink::Plain, values: well }, Part { ink: Ink::Crossed, values: errors }],
     };
     let mut facts = vec![("Allowed", format!("{} calls a second", nium.requests_per_second))];

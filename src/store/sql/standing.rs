@@ -21,6 +21,7 @@ pub(in crate::store) fn count_cases(tx: &Tx<'_>) -> Result<Vec<Standing>, StoreE
 
 /// Everything else that is counted.
 pub(in crate::store) fn count_others(tx: &Tx<'_>, now: Timestamp) -> Result<Vec<Standing>, StoreError> {
+    // `seq` and `rank` say which index fits: the one that has only those rows.
     let counts = [
         (OPEN_RFI, "SELECT count(*), min(fetched_at) FROM rfi"),
         (OPEN_APPROVAL, "SELECT count(*), min(asked_at) FROM approval WHERE status = 'open'"),
@@ -31,7 +32,8 @@ pub(in crate::store) fn count_others(tx: &Tx<'_>, now: Timestamp) -> Result<Vec<
         ),
         (
             FAILED_EFFECT,
-            "SELECT count(*), min(created_at) FROM effect WHERE status = 'failed' AND destination IS NOT NULL",
+            "SELECT count(*), min(created_at) FROM effect
+                 WHERE status = 'failed' AND destination IS NOT NULL AND seq > 0",
         ),
         (UNLINKED, "SELECT count(*), NULL FROM audit WHERE seq IS NULL"),
     ];
@@ -39,7 +41,8 @@ pub(in crate::store) fn count_others(tx: &Tx<'_>, now: Timestamp) -> Result<Vec<
     for (what, sql) in counts {
         found.push(tx.one(sql, params![], |row| standing_of(what.to_owned(), row, 0))?);
     }
-    let due = "SELECT count(*), min(due_at) FROM head WHERE due_at <= ?1 AND lease_until IS NULL";
+    let due = "SELECT count(*), min(due_at) FROM head
+         WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 AND lease_until IS NULL";
     found.push(tx.one(due, params![ms(now)], |row| standing_of(DUE.to_owned(), row, 0))?);
     let unfolded: i64 = tx.one(tx.dialect().unfolded, params![], |row| row.get(0))?;
     let count = u64::try_from(unfolded).unwrap_or(0);
