@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, Seen};
 use crate::house::{House, TOKEN};
 
 /// The overview, once the feed is counted to its end.
@@ -243,28 +244,10 @@ async fn parameters_are_checked() {
 }
 
 /// A browser without a script, signed in as the first administrator.
-struct Visitor<'h> {
-    house: &'h House,
-    http: reqwest::Client,
-    cookie: String,
-}
-
-impl<'h> Visitor<'h> {
-    async fn of(house: &'h House) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let http = http.tls_certs_only([]).build().unwrap();
-        let form = http.post(format!("http://{}/sign-in", house.admin)).form(&[("token", TOKEN)]);
-        let answer = form.send().await.unwrap();
-        assert_eq!(answer.status(), 303, "{:?}", answer.headers());
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        Self { house, http, cookie }
-    }
-
-    async fn get(&self, path: &str) -> (u16, String) {
-        let url = format!("http://{}{path}", self.house.admin);
-        let answer = self.http.get(url).header("cookie", &self.cookie).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
+async fn visitor(house: &House) -> Browser {
+    let mut browser = Browser::at(house.admin);
+    browser.post("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    browser
 }
 
 /// Where the links of a page's content lead.
@@ -285,8 +268,8 @@ async fn every_number_of_the_page_leads_to_its_list() {
     house.rejected("Cy").await;
     overview(&house, funnel_is([3, 3, 1, 1, 1], 1)).await;
 
-    let visitor = Visitor::of(&house).await;
-    let (status, page) = visitor.get("/").await;
+    let mut visitor = visitor(&house).await;
+    let Seen { status, text: page, .. } = visitor.get("/").await;
     assert_eq!(status, 200, "{page}");
     for text in [
         "33 % went on",
@@ -300,19 +283,19 @@ async fn every_number_of_the_page_leads_to_its_list() {
     for forbidden in ["style=", "<script>", "onclick"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    let has_cases = visitor.get("/cases").await.0 == 200;
+    let has_cases = visitor.get("/cases").await.status == 200;
     let found = links(&page);
     assert!(found.len() > 25, "{found:?}");
     for link in found.iter().filter(|link| has_cases || !link.starts_with("/cases")) {
-        let (status, page) = visitor.get(link.split('#').next().unwrap()).await;
+        let Seen { status, text: page, .. } = visitor.get(link.split('#').next().unwrap()).await;
         assert_eq!(status, 200, "{link}");
         assert!(!page.contains("is not known here"), "{link} asks for what its list does not know");
     }
-    let (_, list) = visitor.get("/journeys?step=finally_rejected&days=7").await;
+    let Seen { text: list, .. } = visitor.get("/journeys?step=finally_rejected&days=7").await;
     assert!(list.contains(&gone) && !list.contains(&back), "{list}");
-    let (_, odd) = visitor.get("/journeys?step=odd&days=1000").await;
+    let Seen { text: odd, .. } = visitor.get("/journeys?step=odd&days=1000").await;
     assert_eq!(odd.matches("is not known here").count(), 2, "{odd}");
-    let empty = visitor.get("/?days=7").await.1;
+    let empty = visitor.get("/?days=7").await.text;
     assert!(empty.contains("aria-current=\"true\">7 days"), "{empty}");
     house.close().await;
 }
