@@ -48,5 +48,6 @@ mod strict;
 mod sweep;
 mod tidy;
 mod timers;
+mod views;
 mod walks;
 mod webhook;
