@@ -9,6 +9,7 @@
 
 mod api;
 mod audit;
+mod bulk;
 mod callback;
 mod chromium;
 mod commands;

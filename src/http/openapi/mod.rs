@@ -7,6 +7,7 @@
     reason = "JSON gives null for a key that is not there, and the document is put together from values"
 )]
 
+mod bulk;
 mod customers;
 mod events;
 mod intake;
@@ -297,6 +298,7 @@ fn schema(name: &str) -> Value {
 
 fn operations() -> Vec<Operation> {
     let mut all = customers::operations();
+    all.extend(bulk::operations());
     all.extend(events::operations());
     all.extend(work::operations());
     all.extend(intake::operations());
@@ -305,8 +307,10 @@ fn operations() -> Vec<Operation> {
 
 fn all_schemas() -> Value {
     let mut all = schemas::all();
-    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), events::schemas()) {
-        all.extend(more);
+    for more in [events::schemas(), bulk::schemas()] {
+        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     all
 }
