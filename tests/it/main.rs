@@ -10,6 +10,7 @@
 mod api;
 mod audit;
 mod browser;
+mod bulk;
 mod callback;
 mod chromium;
 mod commands;
@@ -58,6 +59,7 @@ mod strict;
 mod sweep;
 mod tidy;
 mod timers;
+mod views;
 mod visitor;
 mod walks;
 mod webhook;

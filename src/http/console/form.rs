@@ -26,11 +26,6 @@ impl Form {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Every value of a field that may be there several times.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim())
-    }
-
     /// A form that is sent twice, by two fingers or by going back, does what it says once.
     pub(super) fn once(&self, who: &Signed, route: &str, customer: CustomerHashId) -> Option<Once> {
         let once = self.get("once").filter(|once| once.len() <= ONCE_CHARS_MAX)?;

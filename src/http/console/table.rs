@@ -129,7 +129,6 @@ pub(super) enum Cell {
     Badge(Tone, String),
     /// To a customer.
     Customer(CustomerHashId),
-    Link(String, String),
     Time(Moment),
     Nothing,
 }

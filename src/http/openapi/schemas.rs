@@ -15,6 +15,7 @@ use crate::domain::fields::{FIELDS, Field, Kind};
 use crate::domain::rfi;
 use crate::domain::search::TERM_CHARS_MAX;
 use crate::domain::texts::Language;
+use crate::domain::view::View;
 use crate::ops::officer::NOTE_CHARS_MAX;
 use crate::ops::search::{NiumWish, Wish};
 use crate::store::rows::watch::{JobKind, JobStatus};
@@ -170,15 +171,19 @@ fn note() -> Value {
 }
 
 /// Both sources in one shape: which names belong to which is said in words, and by the answer.
-fn search() -> Value {
-    let word = || json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX });
-    let tag = closed(
+/// A tag that is looked for.
+pub(super) fn tag() -> Value {
+    closed(
         json!({ "key": { "type": "string", "minLength": 1, "maxLength": TAG_KEY_CHARS_MAX },
         "value": { "type": "string", "maxLength": TAG_VALUE_CHARS_MAX } }),
         &["key"],
-    );
+    )
+}
+
+fn search() -> Value {
+    let word = || json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX });
     let mut properties = json!({
-        "source": { "type": "string", "enum": ["ours", "nium"] }, "tag": tag, "cursor": maybe(text()),
+        "source": { "type": "string", "enum": ["ours", "nium"] }, "tag": tag(), "cursor": maybe(text()),
         "limit": { "type": "integer", "minimum": 1, "maximum": 200, "description": "At most 50 for nium." },
     });
     for name in Wish::OPEN.iter().chain(&Wish::PERSONAL) {
@@ -275,6 +280,10 @@ fn cases() -> Value {
         "CustomerPage": page("Customer"),
         "Found": object(json!({ "items": { "type": "array", "items": object(json!({ "customerHashId": id() }), &["customerHashId"]) },
             "next": maybe(text()), "notes": { "type": "array", "items": text() } }), &["items", "next"]),
+        "Views": object(json!({ "items": { "type": "array", "items": object(json!({
+            "view": { "enum": View::ALL.map(View::as_str) }, "title": text(), "means": text(), "count": count(),
+            "orMore": { "type": "boolean" },
+        }), &["view", "title", "means", "count", "orMore"]) } }), &["items"]),
         "Timeline": page("TimelineLine"),
         "TimelineLine": object(json!({ "at": time(), "what": text(), "version": count(), "detail": {} }), &["at", "what", "detail"]),
         "Rfi": object(json!({
