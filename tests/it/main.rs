@@ -16,6 +16,7 @@ mod chromium;
 mod commands;
 mod config;
 mod console;
+mod console_pages;
 mod crash;
 mod damage;
 mod database;

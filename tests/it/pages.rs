@@ -11,7 +11,7 @@ use crate::house::{House, Plan, lasting_address};
 
 const REMARK: &str = "declared name differs from the expired document";
 
-async fn house() -> House {
+pub async fn house() -> House {
     let mail = lasting_address();
     let env = vec![
         ("NOTIFY__EMAIL__SMTP_URL", format!("smtp://{mail}?tls=none")),
@@ -25,7 +25,7 @@ async fn house() -> House {
 }
 
 /// A customer who was rejected, and has a message about it.
-async fn rejected(house: &House, name: &str) -> String {
+pub async fn rejected(house: &House, name: &str) -> String {
     let id = house.onboard(name).await;
     house.nium_says(&id, json!({ "complianceStatus": "REJECT", "complianceRemarks": REMARK })).await;
     house.until(&id, "awaiting_correction").await;
@@ -43,7 +43,7 @@ async fn rejected(house: &House, name: &str) -> String {
 }
 
 /// A photo as phones take them: more bytes than Nium takes. PNG, rows of noise that are not packed.
-fn photo(folder: &tempfile::TempDir) -> PathBuf {
+pub fn photo(folder: &tempfile::TempDir) -> PathBuf {
     let (width, height) = (1100_u32, 800_u32);
     let mut noise = 7_u32;
     let mut rows = Vec::new();
@@ -93,7 +93,7 @@ fn small_photo(folder: &tempfile::TempDir) -> PathBuf {
 }
 
 /// From the mailbox to the form.
-async fn open(house: &House, chromium: &Chromium, look: bool) {
+pub async fn open(house: &House, chromium: &Chromium, look: bool) {
     chromium.go(&format!("{}/__sim/mail", house.sim.base_url())).await;
     if look {
         chromium.is_accessible("mailbox").await;
