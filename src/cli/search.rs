@@ -17,6 +17,24 @@ const NIUM_PAGE: usize = 50;
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
+    #[command(flatten)]
+    conditions: Conditions,
+    /// At most so many; all if it is not given.
+    #[arg(long, conflicts_with = "all")]
+    limit: Option<usize>,
+    /// All of them, page by page; so it is without --limit.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    out: Out,
+}
+
+/// What customers of ours are listed by.
+#[derive(Args, Debug)]
+pub(super) struct Conditions {
+    /// needs_officer, deadline or stuck: in the order in which an officer works through it.
+    #[arg(long)]
+    view: Option<String>,
     /// Only in this state, such as awaiting_correction.
     #[arg(long)]
     state: Option<String>,
@@ -38,14 +56,31 @@ pub(super) struct ListArgs {
     /// In their state for at most this long (24h, 3d), or since this RFC 3339 time.
     #[arg(long, value_name = "AGE")]
     newer_than: Option<String>,
-    /// At most so many; all if it is not given.
-    #[arg(long, conflicts_with = "all")]
-    limit: Option<usize>,
-    /// All of them, page by page; so it is without --limit.
+    /// Only where the remarks are fixable, final, unknown or lapsed, as our rules have it.
     #[arg(long)]
-    all: bool,
-    #[command(flatten)]
-    out: Out,
+    class: Option<String>,
+    /// Only where an offer, or a request for information, ends within this span (3d), or before this time; nearest first.
+    #[arg(long, value_name = "SPAN")]
+    deadline_within: Option<String>,
+}
+
+impl Conditions {
+    /// Names and values as the API has them; a tag is `key` or `key:value`.
+    pub(super) fn pairs(self) -> impl Iterator<Item = (&'static str, String)> {
+        let pairs = [
+            ("view", self.view),
+            ("state", self.state),
+            ("status", self.status),
+            ("complianceStatus", self.compliance_status),
+            ("kind", self.kind),
+            ("tag", self.tag),
+            ("olderThan", self.older_than),
+            ("newerThan", self.newer_than),
+            ("class", self.class),
+            ("deadlineWithin", self.deadline_within),
+        ];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 /// Whose customers are searched.
@@ -90,6 +125,15 @@ pub(super) struct SearchArgs {
     /// Ours: in their state for at most this long, or since this time.
     #[arg(long, value_name = "AGE")]
     newer_than: Option<String>,
+    /// Ours: fixable, final, unknown or lapsed.
+    #[arg(long)]
+    class: Option<String>,
+    /// Ours: whose time to answer ends within this span, or before this time.
+    #[arg(long, value_name = "SPAN")]
+    deadline_within: Option<String>,
+    /// Ours: needs_officer, deadline or stuck.
+    #[arg(long)]
+    view: Option<String>,
     /// Nium: the registration number of a company.
     #[arg(long, value_name = "NUMBER")]
     registration_number: Option<String>,
@@ -110,18 +154,8 @@ pub(super) struct SearchArgs {
 }
 
 pub(super) async fn list(sources: &Sources, args: ListArgs) -> anyhow::Result<u8> {
-    let pairs = [
-        ("state", args.state),
-        ("status", args.status),
-        ("complianceStatus", args.compliance_status),
-        ("kind", args.kind),
-        ("tag", args.tag),
-        ("olderThan", args.older_than),
-        ("newerThan", args.newer_than),
-    ];
-    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
     // Only the query is used.
-    let query = Url::parse_with_params("http://localhost", pairs)?;
+    let query = Url::parse_with_params("http://localhost", args.conditions.pairs())?;
     let query = query.query().unwrap_or_default().to_owned();
     let (api, json) = open(sources, args.out)?;
     let mut sheet = Sheet::new(args.limit, PAGE, json);
@@ -149,6 +183,9 @@ pub(super) async fn search(sources: &Sources, args: SearchArgs) -> anyhow::Resul
         ("kind", args.kind),
         ("olderThan", args.older_than),
         ("newerThan", args.newer_than),
+        ("class", args.class),
+        ("deadlineWithin", args.deadline_within),
+        ("view", args.view),
         ("businessRegistrationNumber", args.registration_number),
         ("customerType", args.customer_type),
         ("parentCustomerHashId", args.parent),

@@ -9,6 +9,7 @@
 //! - `audit`: who did what, chained so that any later change shows
 //! - `role`: what people and tokens may do
 //! - `search`: what customers can be found by although it is sealed
+//! - `view`: the lists that officers work through
 //! - `word`: whether an officer's word does anything for a case
 //! - `journey`: how far rejected customers have come, and how fast
 
@@ -34,4 +35,5 @@ pub mod search;
 pub mod snapshot;
 pub mod status;
 pub mod texts;
+pub mod view;
 pub mod word;

@@ -17,6 +17,9 @@ pub enum RemarkClass {
 }
 
 impl RemarkClass {
+    /// Every verdict.
+    pub const ALL: [Self; 4] = [Self::Fixable, Self::Final, Self::Unknown, Self::Lapsed];
+
     /// The word used in the API and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -26,6 +29,12 @@ impl RemarkClass {
             Self::Unknown => "unknown",
             Self::Lapsed => "lapsed",
         }
+    }
+
+    /// Reads [`RemarkClass::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
     }
 }
 

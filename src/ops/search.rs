@@ -12,18 +12,27 @@ use super::{Ops, OpsError};
 use crate::domain::act::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX};
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
+use crate::domain::remark::RemarkClass;
 use crate::domain::search::{TERM_CHARS_MAX, Term, WORDS_MAX};
 use crate::domain::snapshot::{CustomerKind, NiumTime};
 use crate::domain::status::{Compliance, Status};
+use crate::domain::view::View;
 use crate::nium::error::{ListError, TroubleKind};
 use crate::nium::find::{Candidate, ListFilter, word};
 use crate::nium::list::PAGE_CUSTOMERS_MAX;
-use crate::store::rows::search::CaseFilter;
+use crate::store::rows::search::{CaseFilter, Place};
 
 /// How long a caller waits for Nium's list, the wait for the pace included.
 const NIUM_WAIT: Duration = Duration::from_secs(25);
 /// Characters of a `customerHashId` from which on a text is taken for the start of one: its first group.
 const ID_CHARS_LEAST: usize = 8;
+
+/// So many are counted in a view at most: more are as good as this many to whoever reads it.
+pub const VIEW_COUNT_MAX: usize = 100;
+
+/// Said beside a search by what is sealed while some are not marked.
+pub(super) const UNMARKED: &str =
+    "Some customers from before this release cannot be found by e-mail, mobile, tag or text yet.";
 
 /// Customers on one page of Nium's list, at most.
 pub const NIUM_PAGE_MAX: u32 = PAGE_CUSTOMERS_MAX;
@@ -96,8 +105,17 @@ pub struct Found<T, C> {
 
 impl Wish {
     /// Names of what lies open: these may stand in an address.
-    pub const OPEN: [&'static str; 6] =
-        ["state", "status", "complianceStatus", "kind", "olderThan", "newerThan"];
+    pub const OPEN: [&'static str; 9] = [
+        "view",
+        "state",
+        "status",
+        "complianceStatus",
+        "kind",
+        "class",
+        "olderThan",
+        "newerThan",
+        "deadlineWithin",
+    ];
     /// Names of what is personal.
     pub const PERSONAL: [&'static str; 3] = ["email", "mobile", "text"];
 
@@ -114,6 +132,15 @@ impl Wish {
             "status" => self.filter.status = Some(Status::parse(text)),
             "complianceStatus" => self.filter.compliance = Some(Compliance::parse(text)),
             "kind" => self.filter.kind = Some(kind(text).ok_or("is one of: individual, corporate")?),
+            "class" => {
+                let known = || format!("is one of: {}", RemarkClass::ALL.map(RemarkClass::as_str).join(", "));
+                self.filter.class = Some(RemarkClass::parse(text).ok_or_else(known)?);
+            }
+            "view" => {
+                let known = || format!("is one of: {}", View::ALL.map(View::as_str).join(", "));
+                self.filter.view = Some(View::parse(text).ok_or_else(known)?);
+            }
+            "deadlineWithin" => self.filter.deadline_until = Some(until(text, self.now)?),
             "olderThan" => self.filter.since_until = Some(moment(text, self.now)?),
             "newerThan" => self.filter.since_from = Some(moment(text, self.now)?),
             "email" => self.terms.extend(Some(Term::email(text).ok_or("is an e-mail address")?)),
@@ -130,6 +157,18 @@ impl Wish {
         let term = value.map_or_else(|| Term::tag(key), |value| Term::tag_value(key, value));
         self.terms.push(term.ok_or("has a key and a value that are not blank")?);
         Ok(())
+    }
+
+    /// The view in whose order those who fit come; `None` is that of ids.
+    #[must_use]
+    pub fn order(&self) -> Option<View> {
+        self.filter.order()
+    }
+
+    /// Nothing is said: everybody fits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.filter == CaseFilter::default()
     }
 
     fn text(&mut self, text: &str) -> Result<(), String> {
@@ -215,6 +254,18 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
+    Ok(now.saturating_sub(span(text)?).unwrap_or(Timestamp::MIN))
+}
+
+/// The same for a moment to come: a time, or how far away.
+fn until(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    Ok(now.saturating_add(span(text)?).unwrap_or(Timestamp::MAX))
+}
+
+fn span(text: &str) -> Result<SignedDuration, String> {
     let wrong = || "is a number with s, m, h, d or w, or an RFC 3339 time".to_owned();
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let seconds = match unit {
@@ -230,8 +281,7 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|number| number.parse().ok())
         .ok_or_else(wrong)?;
-    let span = SignedDuration::from_secs(count.checked_mul(seconds).ok_or_else(wrong)?);
-    Ok(now.saturating_sub(span).unwrap_or(Timestamp::MIN))
+    Ok(SignedDuration::from_secs(count.checked_mul(seconds).ok_or_else(wrong)?))
 }
 
 /// The ids that begin with this text; `None` when it is not the start of one.
@@ -253,32 +303,38 @@ impl Ops {
         Wish { now: self.clock.now(), filter: CaseFilter::default(), terms: Vec::new() }
     }
 
-    /// Our customers who fit, in the order of their ids, after `after`; remarks are left to [`Ops::show`].
-    pub async fn find(
-        &self,
-        wish: Wish,
-        after: Option<CustomerHashId>,
-        limit: usize,
-    ) -> Result<Found<CustomerView, CustomerHashId>, OpsError> {
+    /// What the store looks for: what is personal is marked.
+    pub(super) async fn filter_of(&self, wish: Wish) -> Result<CaseFilter, OpsError> {
         let mut filter = wish.filter;
         if !wish.terms.is_empty() {
             let key = self.data_key(CustomerHashId::NOBODY).await?;
             filter.marks = wish.terms.iter().map(|term| key.mark_bytes(&term.bytes())).collect();
         }
+        Ok(filter)
+    }
+
+    /// Our customers who fit, in the order of their ids or of a view, after `after`; remarks are left to [`Ops::show`].
+    pub async fn find(
+        &self,
+        wish: Wish,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Found<CustomerView, Place>, OpsError> {
+        let filter = self.filter_of(wish).await?;
         // One more than is shown tells whether there is a next page.
         let mut found = self.store.find(filter, after, limit.saturating_add(1)).await?;
         let more = found.rows.len() > limit;
         found.rows.truncate(limit);
-        let last = found.rows.last().map(|row| row.case.id).filter(|_| more);
-        let mut notes = Vec::new();
-        if found.unmarked {
-            notes.push(
-                "Some customers from before this release cannot be found by e-mail, mobile, tag or text yet."
-                    .to_owned(),
-            );
-        }
-        let items = found.rows.iter().map(|row| self.view(row, None)).collect();
+        let last = found.rows.last().map(|found| found.place.clone()).filter(|_| more);
+        let notes = if found.unmarked { vec![UNMARKED.to_owned()] } else { Vec::new() };
+        let items = found.rows.iter().map(|found| self.view(&found.row, None)).collect();
         Ok(Found { items, next: last.or(found.looked_to), notes })
+    }
+
+    /// Every view with how many stand in it, counted to [`VIEW_COUNT_MAX`] at most.
+    pub async fn views(&self) -> Result<Vec<(View, usize)>, OpsError> {
+        let counts = self.store.count_views(VIEW_COUNT_MAX).await?;
+        Ok(View::ALL.into_iter().zip(counts).collect())
     }
 
     /// A page of Nium's own list, each customer with the state of our case if there is one.

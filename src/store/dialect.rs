@@ -16,4 +16,9 @@ pub(super) struct Dialect {
     pub(super) status: &'static str,
     /// Person or company, in the facts of a snapshot.
     pub(super) kind: &'static str,
+    /// The verdict on the remarks, in the data of a case; null where the state has none.
+    pub(super) class: &'static str,
+    /// Until when the customer can answer an offer, or else a request for information: its first 19 characters, which
+    /// sort as the moments do. Null where nothing is open.
+    pub(super) deadline: &'static str,
 }

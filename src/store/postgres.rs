@@ -49,6 +49,11 @@ pub(super) const DIALECT: Dialect = Dialect {
     compliance: "(facts::json ->> 'compliance')",
     status: "(facts::json ->> 'status')",
     kind: "(facts::json ->> 'kind')",
+    class: "(data::json -> 'grounds' ->> 'class')",
+    // differs: texts sort by the database's language, unless they are told not to
+    deadline: "(CASE WHEN state = 'awaiting_correction' THEN substr(data::json ->> 'deadline', 1, 19)
+         WHEN strpos(beside, '\"overdue\":false') > 0
+         THEN substr(beside::json -> 'rfi' ->> 'deadline', 1, 19) END COLLATE \"C\")",
 };
 
 /// The next turn: the budget is whole again an interval later than it would have been, and who comes too early waits. The

@@ -2,19 +2,41 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::rows::search::{CaseFilter, FoundCases, NewMarks, Unmarked};
+use super::rows::search::{CaseFilter, Everybody, FoundCases, NewMarks, Place, Unmarked};
 use super::sql::search;
 use crate::domain::id::CustomerHashId;
+use crate::domain::view::View;
 
 impl Store {
-    /// Cases of a filter in the order of their ids, after `after`; few rows are looked at, however few are found.
+    /// Cases of a filter in the order of their ids or of a view, after `after`; few rows are looked at, however few are
+    /// found.
     pub async fn find(
         &self,
         filter: CaseFilter,
-        after: Option<CustomerHashId>,
+        after: Option<Place>,
         most: usize,
     ) -> Result<FoundCases, StoreError> {
-        self.read(move |tx| search::find(tx, &filter, after, most)).await
+        let now = self.clock.now();
+        self.read(move |tx| search::find(tx, &filter, after.as_ref(), most, now)).await
+    }
+
+    /// Those who fit a filter after `after`, as far as one look reaches, with what an act on many needs.
+    pub async fn everybody(&self, filter: CaseFilter, after: Option<Place>) -> Result<Everybody, StoreError> {
+        let now = self.clock.now();
+        self.read(move |tx| search::everybody(tx, &filter, after.as_ref(), now)).await
+    }
+
+    /// How many stand in each view, each counted to `most` at most.
+    pub async fn count_views(&self, most: usize) -> Result<[usize; 3], StoreError> {
+        let now = self.clock.now();
+        self.read(move |tx| {
+            let mut counts = [0; 3];
+            for (count, view) in counts.iter_mut().zip(View::ALL) {
+                *count = search::count_view(tx, view, most, now)?;
+            }
+            Ok(counts)
+        })
+        .await
     }
 
     /// The states of those among these customers whom we know.

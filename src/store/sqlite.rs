@@ -39,6 +39,11 @@ pub(super) const DIALECT: Dialect = Dialect {
     compliance: "CASE WHEN json_valid(facts) THEN facts ->> 'compliance' END",
     status: "CASE WHEN json_valid(facts) THEN facts ->> 'status' END",
     kind: "CASE WHEN json_valid(facts) THEN facts ->> 'kind' END",
+    class: "CASE WHEN json_valid(data) THEN data ->> '$.grounds.class' END",
+    deadline: "CASE WHEN state = 'awaiting_correction'
+         THEN CASE WHEN json_valid(data) THEN substr(data ->> '$.deadline', 1, 19) END
+         WHEN instr(beside, '\"overdue\":false') > 0 AND json_valid(beside)
+         THEN substr(beside ->> '$.rfi.deadline', 1, 19) END",
 };
 
 /// The oldest SQLite that is safe here: earlier ones can lose a commit when the write-ahead log is reset.

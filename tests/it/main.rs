@@ -58,6 +58,7 @@ mod strict;
 mod sweep;
 mod tidy;
 mod timers;
+mod views;
 mod visitor;
 mod walks;
 mod webhook;

@@ -327,6 +327,7 @@ fn before_marks(path: &std::path::Path) {
              DROP TABLE effect; ALTER TABLE was RENAME TO effect; DROP TABLE event; DROP TABLE endpoint;
              DROP TABLE visit; DROP TABLE draft; DROP TABLE link; DROP TABLE quiet;
              DROP TABLE audit; DROP TABLE audit_head; DROP TABLE audit_checkpoint;
+             DROP INDEX cases_by_class; DROP INDEX cases_by_deadline; DROP TABLE bulk; DROP TABLE bulk_customer;
              PRAGMA user_version = 5",
         )
         .unwrap();

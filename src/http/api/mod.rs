@@ -60,6 +60,7 @@ pub fn router(state: &Arc<ApiState>) -> Router {
             route(Need::Read, get(search::list)).merge(route(Need::Correct, post(onboard::onboard))),
         )
         .route("/v1/customers/search", route(Need::Read, post(search::search)))
+        .route("/v1/views", route(Need::Read, get(search::views)))
         .route(
             "/v1/customers/{id}",
             route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),

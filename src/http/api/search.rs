@@ -14,12 +14,15 @@ use serde_json::{Map, Value, json};
 use super::auth::{self, Caller};
 use super::take::{self, Params};
 use super::{ApiState, problem_of};
-use crate::domain::id::CustomerHashId;
 use crate::domain::role::Need;
+use crate::domain::view::View;
 use crate::http::error::{FieldError, Problem};
-use crate::ops::search::{Found, NIUM_PAGE_MAX, NiumTrouble, NiumTroubleKind, NiumWish, Wish};
+use crate::ops::search::{
+    Found, NIUM_PAGE_MAX, NiumTrouble, NiumTroubleKind, NiumWish, VIEW_COUNT_MAX, Wish,
+};
+use crate::store::rows::search::Place;
 
-/// `GET /v1/customers?state=&status=&complianceStatus=&kind=&tag=&olderThan=&newerThan=&cursor=&limit=`
+/// `GET /v1/customers?view=&state=&status=&complianceStatus=&kind=&class=&tag=&olderThan=&newerThan=&deadlineWithin=&cursor=&limit=`
 pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result<Response, Problem> {
     let known = [&Wish::OPEN[..], &["tag", "cursor", "limit"]].concat();
     let params = Params::read(&uri, &known)?;
@@ -33,10 +36,10 @@ pub(super) async fn list(State(state): State<Arc<ApiState>>, uri: Uri) -> Result
         let (key, value) = tag.split_once(':').map_or((tag, None), |(key, value)| (key, Some(value)));
         wish.tag(key, value).map_err(|message| take::bad_parameter("tag", message))?;
     }
-    let after = params.cursor()?.map(|bytes| id_of(&bytes)).transpose()?;
+    let after = params.cursor()?.map(|bytes| place_of(&wish, &bytes)).transpose()?;
     let limit = params.limit()?;
     let found = state.ops.find(wish, after, limit).await.map_err(|error| problem_of(&error))?;
-    Ok(answer(found, |id| take::cursor_of(id.as_bytes())))
+    Ok(answer(found, |place| take::cursor_of(&place.bytes())))
 }
 
 /// `POST /v1/customers/search` `{"source": "ours" | "nium", …, "cursor", "limit"}`
@@ -62,13 +65,26 @@ async fn ours(state: &ApiState, fields: &Map<String, Value>) -> Result<Response,
         "tag" => wish.tag(text, value),
         _ => wish.set(name, text),
     })?;
-    let after = page.cursor.map(|bytes| id_of(&bytes)).transpose()?;
+    let after = page.cursor.map(|bytes| place_of(&wish, &bytes)).transpose()?;
     let limit = page.limit.unwrap_or(take::LIMIT_DEFAULT);
     if limit > take::LIMIT_MAX {
         return Err(bad_limit(take::LIMIT_MAX));
     }
     let found = state.ops.find(wish, after, limit).await.map_err(|error| problem_of(&error))?;
-    Ok(answer(found, |id| take::cursor_of(id.as_bytes())))
+    Ok(answer(found, |place| take::cursor_of(&place.bytes())))
+}
+
+/// `GET /v1/views`: the lists that officers work through, what they mean, and how many stand in them.
+pub(super) async fn views(State(state): State<Arc<ApiState>>) -> Result<Response, Problem> {
+    let views = state.ops.views().await.map_err(|error| problem_of(&error))?;
+    let shown = |(view, count): (View, usize)| {
+        json!({
+            "view": view.as_str(), "title": view.title(), "means": view.means(), "count": count,
+            "orMore": count >= VIEW_COUNT_MAX,
+        })
+    };
+    let items: Vec<Value> = views.into_iter().map(shown).collect();
+    Ok(Json(json!({ "items": items })).into_response())
 }
 
 async fn at_nium(state: &ApiState, fields: &Map<String, Value>) -> Result<Response, Problem> {
@@ -165,8 +181,9 @@ fn answer<T: Serialize, C>(found: Found<T, C>, cursor: impl Fn(C) -> String) -> 
     Json(body).into_response()
 }
 
-fn id_of(bytes: &[u8]) -> Result<CustomerHashId, Problem> {
-    Ok(CustomerHashId::from_bytes(bytes.try_into().map_err(|_| take::bad_cursor())?))
+/// A cursor belongs to a list in the same order.
+fn place_of(wish: &Wish, bytes: &[u8]) -> Result<Place, Problem> {
+    Place::read(wish.order(), bytes).ok_or_else(take::bad_cursor)
 }
 
 fn page_of(bytes: &[u8], size: u32) -> Option<u32> {

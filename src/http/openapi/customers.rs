@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Operation, schema};
 use crate::domain::case::CaseState;
+use crate::domain::remark::RemarkClass;
 use crate::domain::search::TERM_CHARS_MAX;
+use crate::domain::view::View;
 
 /// A made-up person.
 fn person() -> Value {
@@ -45,16 +47,23 @@ fn shown() -> Vec<Operation> {
     vec![
         op("get", "/v1/customers", "List customers")
             .role("viewer")
-            .about("In the order of their ids; remarks are left to the customer's own route.")
+            .about("In the order of their ids, those of a view or with `deadlineWithin` in the order in which an officer works through them; remarks are left to the customer's own route.")
+            .query("view", "Only in this view; GET /v1/views says what each means.", json!({ "type": "string", "enum": View::ALL.map(View::as_str) }))
             .query("state", "Only in this state.", json!({ "type": "string", "enum": CaseState::NAMES }))
             .query("status", "Only with this status at Nium, such as Clear.", word())
             .query("complianceStatus", "Only with this compliance status at Nium, such as REJECT.", word())
             .query("kind", "Persons or companies.", json!({ "type": "string", "enum": ["individual", "corporate"] }))
+            .query("class", "Only with this verdict on the remarks of an open rejection.", json!({ "type": "string", "enum": RemarkClass::ALL.map(RemarkClass::as_str) }))
+            .query("deadlineWithin", "An offer, or else a request for information, ends within: a span such as 3d, or before a moment. Nearest first.", word())
             .query("tag", "With this tag: key, or key:value.", word())
             .query("olderThan", "In their state since before: a span such as 24h or 3d, or a moment.", word())
             .query("newerThan", "In their state since after.", word())
             .paged()
             .answer(200, "A page", schema("CustomerPage")),
+        op("get", "/v1/views", "The lists that officers work through")
+            .role("viewer")
+            .about("What each of them means, and how many stand in it, counted to a hundred.")
+            .answer(200, "All of them", schema("Views")),
         op("post", "/v1/customers/search", "Find customers")
             .role("viewer")
             .about("Among ours, by what lies open and by e-mail, mobile, tag and whole words of names, which are sealed and found by marks; or in Nium's own list (`source: nium`, for `app`, `officer` and `admin`). What is personal stands in the body, never in an address.")

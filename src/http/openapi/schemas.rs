@@ -15,6 +15,7 @@ use crate::domain::fields::{FIELDS, Field, Kind};
 use crate::domain::rfi;
 use crate::domain::search::TERM_CHARS_MAX;
 use crate::domain::texts::Language;
+use crate::domain::view::View;
 use crate::ops::officer::NOTE_CHARS_MAX;
 use crate::ops::search::{NiumWish, Wish};
 use crate::store::rows::watch::{JobKind, JobStatus};
@@ -275,6 +276,10 @@ fn cases() -> Value {
         "CustomerPage": page("Customer"),
         "Found": object(json!({ "items": { "type": "array", "items": object(json!({ "customerHashId": id() }), &["customerHashId"]) },
             "next": maybe(text()), "notes": { "type": "array", "items": text() } }), &["items", "next"]),
+        "Views": object(json!({ "items": { "type": "array", "items": object(json!({
+            "view": { "enum": View::ALL.map(View::as_str) }, "title": text(), "means": text(), "count": count(),
+            "orMore": { "type": "boolean" },
+        }), &["view", "title", "means", "count", "orMore"]) } }), &["items"]),
         "Timeline": page("TimelineLine"),
         "TimelineLine": object(json!({ "at": time(), "what": text(), "version": count(), "detail": {} }), &["at", "what", "detail"]),
         "Rfi": object(json!({

@@ -13,18 +13,22 @@ use crate::store::rows::people::KnownToken;
 use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
 use crate::store::tx::{Row, Tx};
 
-pub(super) const CASE_ROW: &str =
-    "SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
-        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note
-     FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+/// The columns of [`case_row_of`], and the tables that they stand in.
+pub(super) const CASE_COLUMNS: &str =
+    "c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note";
+pub(super) const CASE_TABLES: &str = "cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
          LEFT JOIN in_hand AS h ON h.customer = c.customer";
+/// The column behind those.
+pub(super) const AFTER_CASE: usize = 14;
 
 /// One case with what Nium said last.
 pub(in crate::store) fn case_row(
     tx: &Tx<'_>,
     customer: CustomerHashId,
 ) -> Result<Option<CaseRow>, StoreError> {
-    let rows = tx.query(&format!("{CASE_ROW} WHERE c.customer = ?1"), params![customer.as_bytes()])?;
+    let sql = format!("SELECT {CASE_COLUMNS} FROM {CASE_TABLES} WHERE c.customer = ?1");
+    let rows = tx.query(&sql, params![customer.as_bytes()])?;
     rows.first().map(case_row_of).transpose()
 }
 
