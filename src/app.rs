@@ -184,6 +184,7 @@ impl App {
         });
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
         by_the_side(&life, &self.worker, "marks", worker::marks::mark);
+        by_the_side(&life, &self.worker, "bulk", worker::bulk::carry_out);
         by_the_side(&life, &self.worker, "drain", worker::drain::drain);
         by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);

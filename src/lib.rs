@@ -43,6 +43,7 @@
 //! worker::marks  ─ Store::put_marks                        what is sealed can be found: fingerprints under one key
 //! worker::silence ─ Store::judge                              callbacks that should have come, and the alarm
 //! worker::tally  ─ Store::follow_journeys                     the overview's numbers, counted by the side from the feed
+//! worker::bulk   ─ Store::step_bulk                       an officer's word to many, a few at a time
 //! worker::duty   ─ Store::take_duty                          one replica does what the fleet does once
 //! worker::audit  ─ Store::link_audit                          who did what gets its place in the chain, and checkpoints
 //! worker::hands  ─ Store::release_lost                       claims whose answers were lost are given back
@@ -56,7 +57,7 @@
 //! 4. A lost lease changes nothing: `tests/it/laws.rs`, `tests/it/replicas.rs` (stopped beyond its leases, and continued).
 //! 5. An unclear write is never repeated blindly: `tests/it/journeys.rs`, `src/flow/tests.rs`, `tests/it/model`.
 //! 6. Every effect has a key; done twice it is as once: `tests/it/restart.rs`, `tests/it/api.rs`, `tests/it/lifecycle.rs`,
-//!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`.
+//!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`, `tests/it/bulk.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
 //! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.
@@ -80,7 +81,7 @@
 //!   what a mail server's refusals mean: `src/worker/smtp.rs`.
 //! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
-//! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`.
+//! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.

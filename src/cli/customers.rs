@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::client::{Api, Target};
-use super::{applications, runtime, search};
+use super::{applications, bulk, runtime, search};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
@@ -29,6 +29,13 @@ pub(super) enum Command {
     ///   reinstate customers search --source nium --type CORPORATE --registration-number 201912345A
     #[command(verbatim_doc_comment)]
     Search(Box<search::SearchArgs>),
+    /// Say a word to everybody who fits: counts and shows first, then asks, and follows it to its end.
+    ///
+    /// Examples:
+    ///   reinstate customers bulk --state finally_rejected --older-than 3d --decision offer
+    ///   reinstate customers bulk --view stuck --decision retry --yes
+    #[command(verbatim_doc_comment)]
+    Bulk(Box<bulk::BulkArgs>),
     /// Show one customer: our case, and what Nium says.
     Show {
         /// The customerHashId.
@@ -194,6 +201,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     runtime()?.block_on(async {
         match command {
             Command::List(args) => search::list(sources, args).await,
+            Command::Bulk(args) => bulk::bulk(sources, *args).await,
             Command::Search(args) => search::search(sources, *args).await,
             Command::Show { id, refresh, out } => {
                 let query = if refresh { "?refresh=true" } else { "" };

@@ -3,6 +3,7 @@
 mod applications;
 mod approvals;
 mod audit;
+mod bulk;
 pub mod check_config;
 mod client;
 mod customers;

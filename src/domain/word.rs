@@ -20,6 +20,26 @@ pub fn fits(state: &CaseState, beside: &Beside, word: OfficerWord) -> Result<(),
     }
 }
 
+/// The same for a word that is said to many at once: what takes somebody's own look at the customer is left out.
+/// `takes_two` is whether overriding a final rejection takes a second person.
+pub fn fits_among_many(
+    state: &CaseState,
+    beside: &Beside,
+    is_company: bool,
+    takes_two: bool,
+    word: OfficerWord,
+) -> Result<(), &'static str> {
+    fits(state, beside, word)?;
+    let offers = matches!(word, OfficerWord::Offer | OfficerWord::Reapply);
+    if offers && is_company {
+        return Err("The customer is a company; its rejection is settled with Nium");
+    }
+    if offers && takes_two && matches!(state, CaseState::FinallyRejected { .. }) {
+        return Err("Overriding a final rejection takes a second person; ask for this customer alone");
+    }
+    Ok(())
+}
+
 fn may_offer(state: &CaseState, beside: &Beside) -> Result<(), &'static str> {
     match state {
         CaseState::FinallyRejected { .. } | CaseState::NeedsOfficer { .. } if is_blocked(state, beside) => {

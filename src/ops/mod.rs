@@ -8,6 +8,7 @@
 //! - `correction`: the application on file, corrections, and what a correction would send
 //! - `officer`: an officer's word about a case
 //! - `approvals`: what takes a second person
+//! - `bulk`: an officer's word to everybody who fits a filter
 //! - `search`: finding customers, ours and Nium's
 //! - `links`: links to the hosted page, and visits there
 //! - `page`: what a visitor of the hosted page sees, and what they hand in
@@ -21,6 +22,7 @@
 pub mod acts;
 pub mod approvals;
 pub mod audit;
+pub mod bulk;
 pub mod correction;
 pub mod customer;
 pub mod dossier;
@@ -132,6 +134,9 @@ pub enum OpsError {
     /// There are so many jobs now, not as many as were confirmed.
     #[error("there are {0} jobs now")]
     CountChanged(usize),
+    /// A word to many customers cannot be said, or stopped.
+    #[error(transparent)]
+    Bulk(#[from] bulk::BulkRefused),
     /// There is no endpoint of this name.
     #[error("there is no such endpoint")]
     NoSuchEndpoint,

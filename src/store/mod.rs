@@ -9,6 +9,7 @@
 //!   they do differently: intake, fold, connections, and the words of their `dialect`.
 
 mod audit;
+mod bulk;
 pub mod copy;
 mod dialect;
 pub mod error;

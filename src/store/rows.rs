@@ -1,6 +1,7 @@
 //! What goes in and out of the store: plain values, already sealed where they are personal.
 
 pub mod audit;
+pub mod bulk;
 pub mod dossier;
 pub mod events;
 pub mod links;

@@ -15,12 +15,14 @@
 //! - `silence`: callbacks that should have come
 //! - `drain`: what the spool holds goes into the store
 //! - `marks`: customers from before they could be searched for are marked
+//! - `bulk`: an officer's word to many customers, a few at a time
 //! - `house`: what is kept only for a while goes
 //! - `tally`: the numbers of the overview
 //! - `audit`: the record of who did what gets its chain, and checkpoints
 
 mod acts;
 pub mod audit;
+pub mod bulk;
 pub mod drain;
 mod duty;
 pub mod endpoints;

@@ -10,6 +10,7 @@
 mod api;
 mod audit;
 mod browser;
+mod bulk;
 mod callback;
 mod chromium;
 mod commands;

@@ -4,6 +4,7 @@
 mod acts;
 mod audit;
 pub mod auth;
+mod bulk;
 mod callbacks;
 mod corrections;
 mod customers;
@@ -60,6 +61,10 @@ pub fn router(state: &Arc<ApiState>) -> Router {
             route(Need::Read, get(search::list)).merge(route(Need::Correct, post(onboard::onboard))),
         )
         .route("/v1/customers/search", route(Need::Read, post(search::search)))
+        .route("/v1/customers/bulk", route(Need::Decide, post(bulk::ask)))
+        .route("/v1/bulk", route(Need::Read, get(bulk::list)))
+        .route("/v1/bulk/{id}", route(Need::Read, get(bulk::show)))
+        .route("/v1/bulk/{id}/cancel", route(Need::Decide, post(bulk::cancel)))
         .route("/v1/views", route(Need::Read, get(search::views)))
         .route(
             "/v1/customers/{id}",
@@ -155,6 +160,7 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::ApprovalOpen(id) => Problem::new(StatusCode::CONFLICT, "approval_open")
             .detail(format!("The approval {id} waits for a second person already."))
             .hint("Let a second person decide about that one first."),
+        OpsError::Bulk(refused) => bulk::problem(*refused),
         OpsError::NoSuchEndpoint => Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint")
             .hint("GET /v1/endpoints lists the endpoints that are configured."),
         OpsError::NoSuchApproval => officer::no_such_approval(),

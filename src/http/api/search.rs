@@ -129,6 +129,33 @@ fn read(
             .hint(format!("Known for this source: {}, tag, cursor, limit.", known.join(", ")))
             .errors(unknown));
     }
+    let faults = faults(fields, known, &mut set);
+    if faults.is_empty() { page(fields) } else { Err(invalid(faults)) }
+}
+
+/// Conditions without a page, for an act on everybody who fits. Everything that is wrong is said at once.
+pub(super) fn conditions(fields: &Map<String, Value>, wish: &mut Wish) -> Vec<FieldError> {
+    let known = [&Wish::OPEN[..], &Wish::PERSONAL].concat();
+    let is_known = |name: &str| known.contains(&name) || name == "tag";
+    let mut wrong: Vec<FieldError> = fields
+        .keys()
+        .filter(|name| !is_known(name))
+        .map(|name| {
+            FieldError::new(name.clone(), format!("is not known here; known are: {}, tag", known.join(", ")))
+        })
+        .collect();
+    wrong.extend(faults(fields, &known, &mut |name, text, value| match name {
+        "tag" => wish.tag(text, value),
+        _ => wish.set(name, text),
+    }));
+    wrong
+}
+
+/// What takes a condition: its name and text, of a tag its key and value.
+type Set<'a> = &'a mut dyn FnMut(&str, &str, Option<&str>) -> Result<(), String>;
+
+/// Hands every condition to `set`. Gives what is wrong.
+fn faults(fields: &Map<String, Value>, known: &[&str], set: Set<'_>) -> Vec<FieldError> {
     let mut faults = Vec::new();
     for name in known {
         let said = match fields.get(*name) {
@@ -144,7 +171,7 @@ fn read(
     {
         faults.push(FieldError::new("tag", message));
     }
-    if faults.is_empty() { page(fields) } else { Err(invalid(faults)) }
+    faults
 }
 
 fn read_tag(tag: &Value) -> Result<(&str, Option<&str>), String> {

@@ -36,13 +36,14 @@ fn company() -> Value {
 }
 
 pub(super) fn operations() -> Vec<Operation> {
-    let mut all = shown();
+    let mut all = found();
+    all.extend(shown());
     all.extend(way_back());
     all.extend(at_nium());
     all
 }
 
-fn shown() -> Vec<Operation> {
+fn found() -> Vec<Operation> {
     let op = |method, path, summary| Operation::new(method, path, "customers", summary);
     vec![
         op("get", "/v1/customers", "List customers")
@@ -82,6 +83,12 @@ fn shown() -> Vec<Operation> {
             .problem("nium_refuses_us")
             .problem("nium_in_trouble")
             .problem("nium_unreadable"),
+    ]
+}
+
+fn shown() -> Vec<Operation> {
+    let op = |method, path, summary| Operation::new(method, path, "customers", summary);
+    vec![
         op("get", "/v1/customers/{id}", "Show a customer")
             .role("viewer")
             .about("`nium.status` is what Nium's platform says, `nium.complianceStatus` what its compliance says; `state` is our case.")

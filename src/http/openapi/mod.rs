@@ -7,6 +7,7 @@
     reason = "JSON gives null for a key that is not there, and the document is put together from values"
 )]
 
+mod bulk;
 mod customers;
 mod events;
 mod intake;
@@ -298,6 +299,7 @@ fn schema(name: &str) -> Value {
 
 fn operations() -> Vec<Operation> {
     let mut all = customers::operations();
+    all.extend(bulk::operations());
     all.extend(events::operations());
     all.extend(work::operations());
     all.extend(overview::operations());
@@ -307,7 +309,7 @@ fn operations() -> Vec<Operation> {
 
 fn all_schemas() -> Value {
     let mut all = schemas::all();
-    for part in [events::schemas(), overview::schemas()] {
+    for part in [events::schemas(), overview::schemas(), bulk::schemas()] {
         if let (Some(all), Value::Object(more)) = (all.as_object_mut(), part) {
             all.extend(more);
         }

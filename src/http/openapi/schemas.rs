@@ -171,15 +171,19 @@ fn note() -> Value {
 }
 
 /// Both sources in one shape: which names belong to which is said in words, and by the answer.
-fn search() -> Value {
-    let word = || json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX });
-    let tag = closed(
+/// A tag that is looked for.
+pub(super) fn tag() -> Value {
+    closed(
         json!({ "key": { "type": "string", "minLength": 1, "maxLength": TAG_KEY_CHARS_MAX },
         "value": { "type": "string", "maxLength": TAG_VALUE_CHARS_MAX } }),
         &["key"],
-    );
+    )
+}
+
+fn search() -> Value {
+    let word = || json!({ "type": "string", "minLength": 1, "maxLength": TERM_CHARS_MAX });
     let mut properties = json!({
-        "source": { "type": "string", "enum": ["ours", "nium"] }, "tag": tag, "cursor": maybe(text()),
+        "source": { "type": "string", "enum": ["ours", "nium"] }, "tag": tag(), "cursor": maybe(text()),
         "limit": { "type": "integer", "minimum": 1, "maximum": 200, "description": "At most 50 for nium." },
     });
     for name in Wish::OPEN.iter().chain(&Wish::PERSONAL) {

@@ -21,6 +21,9 @@ pub const SCAN_MAX: usize = 10_000;
 /// newest are not listed until others are gone.
 pub const SORT_MAX: usize = 10_000;
 
+/// Characters of a deadline that are compared: a moment to the second.
+pub const DEADLINE_CHARS: usize = 19;
+
 /// What a customer must be like; everything that is said must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaseFilter {
@@ -93,10 +96,11 @@ impl Place {
         let turn = std::str::from_utf8(turn).ok()?;
         let turn = match order {
             None if turn.is_empty() => None,
-            None => return None,
             Some(View::NeedsOfficer | View::Stuck) => Some(Turn::Since(turn.parse().ok()?)),
-            Some(View::Deadline) if turn.len() == 19 && turn.is_ascii() => Some(Turn::Until(turn.to_owned())),
-            Some(View::Deadline) => return None,
+            Some(View::Deadline) if turn.len() == DEADLINE_CHARS && turn.is_ascii() => {
+                Some(Turn::Until(turn.to_owned()))
+            }
+            None | Some(View::Deadline) => return None,
         };
         Some(Self { turn, customer: CustomerHashId::from_bytes(*id) })
     }

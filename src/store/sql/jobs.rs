@@ -289,7 +289,8 @@ fn retry(
         match job.place {
             JobPlace::Decision(customer) => {
                 if let Some((case, _)) = case(tx, customer)? {
-                    let said = Said { word: OfficerWord::Retry, by, note: None, approved_by: None };
+                    let said =
+                        Said { word: OfficerWord::Retry, by, note: None, approved_by: None, bulk: None };
                     put_word(tx, &case, &said, Rank::Known, now)?;
                 }
             }

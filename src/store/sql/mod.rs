@@ -3,6 +3,7 @@
 
 pub(super) mod ask;
 pub(super) mod audit;
+pub(super) mod bulk;
 pub(super) mod bundle;
 mod column;
 pub(super) mod deliveries;

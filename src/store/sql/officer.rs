@@ -59,7 +59,7 @@ pub(in crate::store) fn word(
         tx.lock(Lock::Customer(new.customer))?;
         let Some((case, _)) = case(tx, new.customer)? else { return Ok((None, None)) };
         let note = put_note(tx, new.customer, new.note.as_ref())?;
-        let said = Said { word: new.word, by: &new.by, note, approved_by: None };
+        let said = Said { word: new.word, by: &new.by, note, approved_by: None, bulk: None };
         let key = put_word(tx, &case, &said, Rank::Act, now)?;
         let answer = json!({ "effectId": key });
         Ok((Some(key), Some(answer)))
@@ -72,6 +72,8 @@ pub(in crate::store) struct Said<'a> {
     pub(in crate::store) by: &'a str,
     pub(in crate::store) note: Option<String>,
     pub(in crate::store) approved_by: Option<&'a str>,
+    /// The act on many customers that it is a part of, by its id.
+    pub(in crate::store) bulk: Option<&'a str>,
 }
 
 /// Stores an officer's word; two words are decided about in order.
@@ -92,6 +94,7 @@ pub(in crate::store) fn put_word(
     put_effect(tx, customer, &key, ("officer", said.word.as_str()), None, now)?;
     let mut detail = json!({ "word": said.word.as_str(), "by": said.by, "effectId": key });
     put_part(&mut detail, "noteId", said.note.as_deref());
+    put_part(&mut detail, "bulkId", said.bulk);
     if let Some(second) = said.approved_by {
         put_part(&mut detail, "approvedBy", Some(second));
         tx.execute("UPDATE effect SET payload = ?2 WHERE key = ?1", params![key.as_str(), APPROVED])?;
@@ -108,7 +111,7 @@ fn put_part(detail: &mut Value, name: &str, value: Option<&str>) {
 }
 
 /// Stores a note. Gives its id.
-fn put_note(
+pub(super) fn put_note(
     tx: &Tx<'_>,
     customer: CustomerHashId,
     note: Option<&NewNote>,
@@ -308,7 +311,7 @@ fn perform(
 ) -> Result<EffectKey, StoreError> {
     let (by, second) = (row.asked_by.as_str(), verdict.by.as_str());
     if let Some(word) = row.kind.word() {
-        let said = Said { word, by, note: None, approved_by: Some(second) };
+        let said = Said { word, by, note: None, approved_by: Some(second), bulk: None };
         return put_word(tx, case, &said, Rank::Act, now);
     }
     let act = verdict.act.as_ref().ok_or_else(|| corrupt("approval", &row.id, "it holds no act"))?;

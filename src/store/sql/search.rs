@@ -15,13 +15,10 @@ use crate::domain::view::{NEAR, STUCK_AFTER, STUCK_FAILURES, View};
 use crate::store::dialect::Dialect;
 use crate::store::error::StoreError;
 use crate::store::rows::search::{
-    CaseFilter, Everybody, FoundCase, FoundCases, LeanCase, Mark, NewMarks, Place, SCAN_MAX, SORT_MAX, Turn,
-    Unmarked,
+    CaseFilter, DEADLINE_CHARS, Everybody, FoundCase, FoundCases, LeanCase, Mark, NewMarks, Place, SCAN_MAX,
+    SORT_MAX, Turn, Unmarked,
 };
 use crate::store::tx::{Lock, Row, Tx};
-
-/// Characters of a deadline that are compared: a moment to the second.
-const DEADLINE_CHARS: usize = 19;
 
 /// Who is stuck, and since when, from every source of [`View::Stuck`]; each takes the moment before which something
 /// should have happened. Those whom the sweep alone has named, or nobody knows yet, wait for their turn by design.
