@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::browser::Browser;
 use crate::chromium::{Chromium, DESKTOP, PHONE, View};
 use crate::house::{House, TOKEN};
 
@@ -106,5 +107,36 @@ async fn without_a_script_a_person_is_found_by_a_form_and_stands_in_no_address()
     assert!(!text.contains("officer's word to all"), "nobody acts on more than was meant: {text}");
     drop(browser);
     house.database.hides(&["bo@example"]);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_reads_says_no_word_and_a_changed_count_does_nothing() {
+    let (house, waiting) = with_cases().await;
+    let made = tokio::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
+        .args(["token", "create", "--role", "viewer", "--name", "watcher"])
+        .envs(house.env())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(made.stdout).unwrap();
+    let token = said.split_whitespace().find(|word| word.len() > 40).unwrap();
+    let mut viewer = Browser::at(house.admin);
+    viewer.post("/sign-in", &[("token", token)]).await.leads_to("/");
+    let page = viewer.get("/cases?view=needs_officer").await;
+    page.is(200).has(&waiting[0]).lacks("/bulk/preview");
+    for path in ["/bulk/preview", "/bulk", "/bulk/none/cancel"] {
+        viewer.act(&page, path, &[("view", "needs_officer"), ("word", "close")]).await.is(403);
+    }
+    let mut officer = Browser::at(house.admin);
+    officer.post("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    let page = officer.get("/cases?view=needs_officer").await;
+    page.is(200).has("/bulk/preview");
+    let fields = [("view", "needs_officer"), ("word", "close"), ("confirm", "2"), ("once", "one")];
+    officer.act(&page, "/bulk", &fields).await.is(409).has("number has changed");
+    let wrong = [("view", "odd"), ("word", "close"), ("confirm", "5")];
+    officer.act(&page, "/bulk", &wrong).await.leads_to("/cases?said=incomplete");
+    officer.act(&page, "/bulk/preview", &[("word", "close")]).await.leads_to("/cases?said=incomplete");
+    assert_eq!(house.get("/v1/bulk").await.1["items"], json!([]));
     house.close().await;
 }

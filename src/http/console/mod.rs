@@ -186,7 +186,6 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
-        .route("/", route(Need::Read, get(beginning)))
         .route("/cases", route(Need::Read, get(cases::list).post(cases::find)))
         .route("/bulk", route(Need::Read, get(bulk::list)).merge(route(Need::Decide, post(bulk::begin))))
         .route("/bulk/preview", route(Need::Decide, post(bulk::preview)))
