@@ -36,6 +36,12 @@ impl CustomerHashId {
         self.0.as_bytes()
     }
 
+    /// Its beginning, as people call a customer.
+    #[must_use]
+    pub fn short(self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+
     /// The id as a UUID.
     #[must_use]
     pub fn uuid(self) -> Uuid {

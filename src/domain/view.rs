@@ -6,9 +6,8 @@ use jiff::SignedDuration;
 pub const NEAR: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// How long something that should have happened by itself may be overdue before the customer counts as stuck.
 pub const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// Failed looks in a row from which on the customer may count as stuck: with the pauses between them, a quarter of an
-/// hour and more.
-pub const STUCK_FAILURES: u32 = 10;
+/// Failed looks in a row that count as stuck: with the pauses between them they take about an hour.
+pub const STUCK_FAILURES: u32 = 15;
 
 /// A list that officers work through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +61,10 @@ impl View {
                 "An offer to correct ends soon, or else a request for information that nobody has answered; the nearest deadline first."
             }
             Self::Stuck => {
-                "Should have moved by itself and did not, for more than an hour: the customer has been due and nobody has attended to \
-                 them; or ten looks at Nium or more have failed in a row, and none has succeeded since; or a write to Nium or an \
-                 officer's word has not ended; or they are still rejected or submitting, which passes within minutes. The longest first."
+                "Should have moved by itself and did not, for more than an hour: fifteen looks at Nium or more have failed in a row \
+                 (these come first); or the customer has been due and nobody has attended to them; or a write to Nium or an \
+                 officer's word has not ended; or they are still rejected or submitting, which passes within minutes. Then the longest \
+                 first; of each kind a thousand at most."
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::domain::view::View;
 use crate::nium::error::{ListError, TroubleKind};
 use crate::nium::find::{Candidate, ListFilter, word};
 use crate::nium::list::PAGE_CUSTOMERS_MAX;
+use crate::store::rows::CaseRow;
 use crate::store::rows::search::{CaseFilter, Place};
 
 /// How long a caller waits for Nium's list, the wait for the pace included.
@@ -320,6 +321,17 @@ impl Ops {
         after: Option<Place>,
         limit: usize,
     ) -> Result<Found<CustomerView, Place>, OpsError> {
+        let Found { items, next, notes } = self.find_rows(wish, after, limit).await?;
+        Ok(Found { items: items.iter().map(|row| self.view(row, None)).collect(), next, notes })
+    }
+
+    /// The same as they are on file.
+    pub async fn find_rows(
+        &self,
+        wish: Wish,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Found<CaseRow, Place>, OpsError> {
         let filter = self.filter_of(wish).await?;
         // One more than is shown tells whether there is a next page.
         let mut found = self.store.find(filter, after, limit.saturating_add(1)).await?;
@@ -327,8 +339,8 @@ impl Ops {
         found.rows.truncate(limit);
         let last = found.rows.last().map(|found| found.place.clone()).filter(|_| more);
         let notes = if found.unmarked { vec![UNMARKED.to_owned()] } else { Vec::new() };
-        let items = found.rows.iter().map(|found| self.view(&found.row, None)).collect();
-        Ok(Found { items, next: last.or(found.looked_to), notes })
+        let next = last.or(found.looked_to);
+        Ok(Found { items: found.rows.into_iter().map(|found| found.row).collect(), next, notes })
     }
 
     /// Every view with how many stand in it, counted to [`VIEW_COUNT_MAX`] at most.

@@ -12,6 +12,7 @@ mod audit;
 mod browser;
 mod bulk;
 mod callback;
+mod cases;
 mod chromium;
 mod commands;
 mod config;

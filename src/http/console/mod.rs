@@ -7,7 +7,9 @@
 
 mod acts;
 mod approvals;
+mod bulk;
 mod case;
+mod cases;
 mod chart;
 mod door;
 mod form;
@@ -184,6 +186,11 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
     Router::new()
+        .route("/cases", route(Need::Read, get(cases::list).post(cases::find)))
+        .route("/bulk", route(Need::Read, get(bulk::list)).merge(route(Need::Decide, post(bulk::begin))))
+        .route("/bulk/preview", route(Need::Decide, post(bulk::preview)))
+        .route("/bulk/{id}", route(Need::Read, get(bulk::show)))
+        .route("/bulk/{id}/cancel", route(Need::Decide, post(bulk::cancel)))
         .route("/cases/{id}", route(Need::Read, get(case::show)))
         .route("/cases/{id}/refresh", route(Need::Read, post(acts::refresh)))
         .route("/cases/{id}/word", route(Need::Decide, post(acts::word)))

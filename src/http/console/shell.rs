@@ -103,6 +103,8 @@ const SAID: &[Said] = &[
     good("stored", "It is on its way to Nium. What comes of it appears in the timeline."),
     good("asked", "Nium was asked just now."),
     good("link-revoked", "Every link of this customer is closed."),
+    good("bulk-begun", "It has begun. This page shows how far it came."),
+    good("bulk-cancelled", "No further word is said; what was said stands."),
     good("retried", "They were set going again."),
     good("swept", "Nium's list is being read."),
     good("session-ended", "The session is over."),

@@ -129,7 +129,12 @@ pub(super) enum Cell {
     Badge(Tone, String),
     /// To a customer.
     Customer(CustomerHashId),
+    /// The same by the beginning of the id.
+    Case(CustomerHashId),
+    Link(String, String),
     Time(Moment),
+    /// How long ago, or how far ahead.
+    Age(Moment),
     Nothing,
 }
 

@@ -309,8 +309,8 @@ fn operations() -> Vec<Operation> {
 
 fn all_schemas() -> Value {
     let mut all = schemas::all();
-    for more in [events::schemas(), overview::schemas(), bulk::schemas()] {
-        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+    for part in [events::schemas(), overview::schemas(), bulk::schemas()] {
+        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), part) {
             all.extend(more);
         }
     }

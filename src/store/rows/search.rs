@@ -17,9 +17,9 @@ pub type Mark = [u8; 16];
 /// up a reader. Whoever asks goes on from there.
 pub const SCAN_MAX: usize = 10_000;
 
-/// Customers of one of the sources of a view without an index of its own that are sorted before it is shown: of more, the
-/// newest are not listed until others are gone.
-pub const SORT_MAX: usize = 10_000;
+/// Customers of one of the sources of a view without an index of its own that are sorted before it is shown: of more, some
+/// are not listed until others are gone.
+pub const SORT_MAX: usize = 1_000;
 
 /// Characters of a deadline that are compared: a moment to the second.
 pub const DEADLINE_CHARS: usize = 19;

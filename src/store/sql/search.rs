@@ -22,7 +22,7 @@ use crate::store::tx::{Lock, Row, Tx};
 
 /// Who is stuck, and since when, from every source of [`View::Stuck`]; each takes the moment before which something
 /// should have happened. Those whom the sweep alone has named, or nobody knows yet, wait for their turn by design.
-static STUCK: LazyLock<[String; 7]> = LazyLock::new(|| {
+static STUCK: LazyLock<[String; 6]> = LazyLock::new(|| {
     let oldest = |from: &str, at: &str| {
         format!(
             "SELECT * FROM (SELECT customer, {at} AS at FROM {from} AND {at} <= ? ORDER BY {at} LIMIT {SORT_MAX}) AS oldest"
@@ -35,13 +35,15 @@ static STUCK: LazyLock<[String; 7]> = LazyLock::new(|| {
         oldest("effect WHERE lane = 'officer' AND ended_at IS NULL", "created_at"),
         oldest("cases WHERE state = 'rejected'", "since"),
         oldest("cases WHERE state = 'submitting'", "since"),
-        format!(
-            "SELECT f.customer, coalesce(s.looked_at, k.since) AS at FROM (SELECT customer FROM head
-                 WHERE failures > 0 AND failures >= {STUCK_FAILURES} LIMIT {SORT_MAX}) AS f
-             JOIN cases AS k ON k.customer = f.customer LEFT JOIN snapshot AS s ON s.customer = f.customer
-             WHERE coalesce(s.looked_at, k.since) <= ?"
-        ),
     ]
+});
+
+/// Those whose looks fail come first: since when is not worth looking up for each of them.
+static FAILING: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT * FROM (SELECT customer, 0 AS at FROM head WHERE failures > 0 AND failures >= {STUCK_FAILURES}
+             ORDER BY customer LIMIT {SORT_MAX}) AS failing"
+    )
 });
 
 /// A condition with what stands in it.
@@ -185,18 +187,20 @@ fn window_in_turn(
             let near = now.saturating_add(NEAR).unwrap_or(Timestamp::MAX);
             let until = filter.deadline_until.unwrap_or(near);
             let sql = format!(
+                // An index on an expression is not entered by two columns at once: the first has a bound of its own.
                 "SELECT customer, {deadline} AS turn FROM cases WHERE {deadline} IS NOT NULL AND {deadline} <= ?
-                     AND ({deadline}, customer) > (?, ?)
+                     AND {deadline} >= ? AND ({deadline}, customer) > (?, ?)
                  ORDER BY {deadline}, customer LIMIT {most}"
             );
             let [turn, customer] = place(String::new().into());
-            (sql, vec![to_the_second(until).into(), turn, customer])
+            (sql, vec![to_the_second(until).into(), turn.clone(), turn, customer])
         }
         View::Stuck => {
             let before = now.saturating_sub(STUCK_AFTER).unwrap_or(Timestamp::MIN);
             let sources = STUCK.join(" UNION ALL ");
+            let failing = FAILING.as_str();
             let sql = format!(
-                "SELECT customer, min(at) AS turn FROM ({sources}) AS late GROUP BY customer
+                "SELECT customer, min(at) AS turn FROM ({failing} UNION ALL {sources}) AS late GROUP BY customer
                  HAVING (min(at), customer) > (?, ?) ORDER BY min(at), customer LIMIT {most}"
             );
             let mut values: Vec<Value> = STUCK.iter().map(|_| ms(before).into()).collect();
