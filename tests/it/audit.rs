@@ -1,6 +1,7 @@
 //! The audit record: every act has its row with the right name, a change of any row shows, an erased person does not break
 //! the chain, and a death between an act and its place in the chain loses nothing.
 
+mod log;
 mod many;
 mod tampering;
 

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::house::{House, PNG, application};
 use crate::visitor::{Browser, link};
@@ -181,6 +183,33 @@ async fn a_form_is_as_large_as_it_may_be_and_of_the_right_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_sends_far_too_much_reads_an_answer() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    let mut browser = Browser::new(&house);
+    browser.enter(&link(&house, &id).await).await;
+    let cookies: Vec<String> =
+        browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut socket = TcpStream::connect(house.public).await.unwrap();
+    let length = 60 * 1024 * 1024;
+    let head = format!(
+        "POST /correct HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\ncontent-length: {length}\r\nconnection: close\r\n\
+         content-type: multipart/form-data; boundary=x\r\n\r\n",
+        house.public,
+        cookies.join("; ")
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // Browsers send all of it before they read.
+    for _ in 0..60 {
+        socket.write_all(&vec![b'x'; 1024 * 1024]).await.expect("it is read to its end");
+    }
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("10 MB together"), "{answer}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_what_its_bytes_say_and_is_never_shown() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;
@@ -260,10 +289,15 @@ async fn links_are_made_and_ended_on_the_command_line() {
     let mut lines = out.lines();
     let first = lines.next().unwrap().to_owned();
     assert!(first.ends_with("?lang=de") && lines.next().unwrap().starts_with("until 20"), "{out}");
+    // The link's language comes before the browser's.
+    let mut french = Browser::new(&house);
+    french.language = "fr";
+    french.get(&first).await.has("<html lang=\"de\">");
     let (_, out, _) = run(&["--json"]).await;
     let second: Value = serde_json::from_str(&out).unwrap();
     let mut browser = Browser::new(&house);
     assert_eq!(browser.get(&first).await.status, 410, "the newer one replaces it");
+    french.get(second["url"].as_str().unwrap()).await.has("<html lang=\"fr\">");
     browser.enter(second["url"].as_str().unwrap()).await.has("Correct your details");
     let (_, out, _) = run(&["--revoke"]).await;
     assert_eq!(out.trim(), "1 links ended");

@@ -223,3 +223,22 @@ async fn the_mails_of_one_customer() {
     reads("closed", &mail(&house, "We could not verify you").await);
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_name_logo_and_colour_are_the_configurations() {
+    let logo = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/logo.svg");
+    let house =
+        House::with(&[("PAGE__NAME", "Acme & Sons"), ("PAGE__LOGO", logo), ("PAGE__COLOUR", "#ffee00")])
+            .await;
+    let id = house.rejected("Ana").await;
+    let mut browser = Browser::new(&house);
+    let page = browser.enter(&link(&house, &id).await).await;
+    page.has("Acme &#38; Sons").has("src=\"/correct/logo\"");
+    let sent = browser.get("/correct/logo").await;
+    assert_eq!((sent.status, sent.headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
+    assert_eq!(sent.text, std::fs::read_to_string(logo).unwrap());
+    // Black on yellow: what is written on the colour can be read.
+    let style = browser.get("/correct/page.css").await;
+    style.has("#ffee00").has("#000000");
+    house.close().await;
+}

@@ -205,3 +205,70 @@ async fn the_keyboard_alone_suffices() {
     house.until(&id, "reinstated").await;
     house.close().await;
 }
+
+/// A link to the page, as a backend asks for it.
+async fn link(house: &House, id: &str) -> String {
+    let path = format!("/v1/customers/{id}/correction-link");
+    let (_, made) = house.ask(reqwest::Method::POST, &path, None).await;
+    made["url"].as_str().unwrap().to_owned()
+}
+
+/// Nium asks a customer for something.
+async fn asked(house: &House, id: &str, what: serde_json::Value) {
+    house.until(id, "watching").await;
+    house.nium(reqwest::Method::POST, &format!("/__sim/customers/{id}/rfi"), json!({ "ask": what })).await;
+    let rfi = format!("/v1/customers/{id}/rfi");
+    house.eventually("it is asked", async || house.get(&rfi).await.1["open"] == true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seldom_pages_keep_nobody_out_either() {
+    let house = house().await;
+    let chromium = Chromium::start(PHONE).await;
+    let base = format!("http://{}", house.public);
+    chromium.go(&format!("{base}/correct")).await;
+    chromium.reads("There is nothing here").await;
+    chromium.is_accessible("nothing").await;
+    chromium.go(&format!("{base}/correct/{}", "A".repeat(43))).await;
+    chromium.is_accessible("ended").await;
+    // A request for information, half answered; and one of a company.
+    let ana = house.onboard("Ana").await;
+    asked(&house, &ana, json!(["firstName", "passport", "isPep"])).await;
+    chromium.go(&link(&house, &ana).await).await;
+    chromium.click("button.main").await;
+    chromium.reads("We need some more information").await;
+    chromium.is_accessible("asked").await;
+    chromium.click("button.main").await;
+    chromium.reads("Please look at these entries again").await;
+    chromium.is_accessible("asked with problems").await;
+    let company = json!({ "customerType": "CORPORATE" });
+    let company = house.nium(reqwest::Method::POST, "/__sim/customers", company).await;
+    let company = company["customerHashId"].as_str().unwrap().to_owned();
+    asked(&house, &company, json!(["tradeName"])).await;
+    chromium.go(&link(&house, &company).await).await;
+    chromium.click("button.main").await;
+    chromium.reads("about your company").await;
+    chromium.is_accessible("asked of a company").await;
+    // The end of reminders, and a form in another script; then the offer is over.
+    let bo = rejected(&house, "Bo").await;
+    let url = link(&house, &bo).await;
+    chromium.go(&url.replace("/correct/", "/correct/stop/")).await;
+    chromium.is_accessible("stop").await;
+    chromium.click("button.main").await;
+    chromium.reads("You get no more reminders").await;
+    chromium.is_accessible("stopped").await;
+    chromium.go(&url).await;
+    chromium.click("button.main").await;
+    for language in ["ja", "zh", "de"] {
+        chromium.go(&format!("{base}/correct?lang={language}")).await;
+        chromium.is_accessible(&format!("form in {language}")).await;
+    }
+    let word = json!({ "decision": "final" });
+    let path = format!("/v1/customers/{bo}/decision");
+    house.ask(reqwest::Method::POST, &path, Some(word)).await;
+    house.until(&bo, "finally_rejected").await;
+    chromium.go(&format!("{base}/correct?lang=en")).await;
+    chromium.reads("We could not verify you").await;
+    chromium.is_accessible("closed").await;
+    house.close().await;
+}

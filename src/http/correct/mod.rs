@@ -24,6 +24,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -43,6 +44,8 @@ pub use self::shell::Brand;
 
 /// Largest form, in bytes: 10 MiB of files, which Nium takes, and room for more that is refused in plain words.
 const FORM_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// How much of a larger form is read and thrown away, in bytes: a browser that still sends reads no answer.
+const SWALLOWED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Largest form without files, in bytes.
 const PLAIN_BYTES_MAX: usize = 64 * 1024;
 /// How long a form may take: photos over a slow line.
@@ -95,7 +98,8 @@ pub fn router(state: Arc<CorrectState>) -> Router {
     let forms = Router::new()
         .route("/correct", get(show).post(write))
         .route("/correct/answers", post(answer))
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&state), swallow));
     let plain = Router::new()
         .route("/correct/page.css", get(style))
         .route("/correct/page.js", get(script))
@@ -122,6 +126,31 @@ async fn guard(State(state): Page, request: Request, next: Next) -> Response {
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// A form that says it is too large is told so in words, once it has been sent.
+async fn swallow(State(state): Page, request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_none_or(|length: usize| length <= FORM_BYTES_MAX) {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let visitor = match visitor(&state, &head.uri, &head.headers).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let (mut body, mut read) = (body.into_data_stream(), 0_usize);
+    while read < SWALLOWED_BYTES_MAX
+        && let Some(Ok(chunk)) = body.next().await
+    {
+        read = read.saturating_add(chunk.len());
+    }
+    too_large(&state, visitor.language)
+}
+
+fn too_large(state: &CorrectState, chosen: Language) -> Response {
+    let texts = &chosen.texts().page;
+    state.notice(StatusCode::PAYLOAD_TOO_LARGE, chosen, texts.too_large_title, texts.too_large_text)
 }
 
 async fn style(State(state): Page) -> Response {
@@ -320,15 +349,9 @@ async fn read_form(
     headers: &HeaderMap,
     parts: Multipart,
 ) -> Result<Form, Response> {
-    let texts = &visitor.texts().page;
     let _turn = turn(state, visitor).await?;
     let form = Form::read(parts).await.map_err(|fault| match fault {
-        FormFault::TooLarge => state.notice(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            visitor.language,
-            texts.too_large_title,
-            texts.too_large_text,
-        ),
+        FormFault::TooLarge => too_large(state, visitor.language),
         FormFault::Broken => missing(state, visitor.language),
     })?;
     if is_our_form(headers, &visitor.cookie, form.text("form")) {
