@@ -163,7 +163,8 @@ impl Postgres {
         })
     }
 
-    /// Waits until the database has this release's schema. Fails if it is away, or was written by a newer release.
+    /// Waits until the database has this release's schema, which SQLite has once it is open. Fails if it is away, or was written by a newer release.
+    // differs: the database may be away when the service starts
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         self.schema
             .get_or_try_init(async || {
@@ -270,6 +271,7 @@ impl Postgres {
     }
 
     /// Tells the other replicas, soon, that there may be something to do.
+    // differs: one process has nobody else to tell
     pub(super) fn ring(&self) {
         self.rings.notify_one();
     }
