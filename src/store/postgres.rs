@@ -230,7 +230,8 @@ impl Postgres {
         self.run("BEGIN", self.limits(), move |session| work(&Tx::Postgres(session))).await
     }
 
-    /// Runs one transaction that only reads.
+    /// Runs one transaction that only reads, all of it as of one moment.
+    // differs: by itself every statement would see another one
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -246,7 +247,7 @@ impl Postgres {
             Some((query, _seat)) => query(&Tx::Postgres(session)),
             None => Err(StoreError::Unavailable("a read was in the way of another transaction".to_owned())),
         };
-        self.run("BEGIN READ ONLY", self.limits(), work).await
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", self.limits(), work).await
     }
 
     /// Moving house has all the time there is: nobody else works on the database.

@@ -277,7 +277,7 @@ async fn what_every_release_did_can_be_done_on_the_newest_schema() {
         replay(&again, &said).await;
         // The name of this machine is part of every replica's.
         let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-        let text = text_of(again.text(THERE).trim(), &said).replace(here.trim(), "machine");
+        let text = text_of(again.text(THERE).trim(), &said).replace(&format!("{}/", here.trim()), "machine/");
         std::fs::write(&file, text).unwrap();
     }
     let mut replayed = 0;
