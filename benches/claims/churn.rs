@@ -15,7 +15,7 @@ use reinstate::store::rows::{Claimed, Commit, HistoryLine, Seats};
 use reinstate::store::{Place, PostgresOptions, Store};
 
 use crate::fill::run as sql;
-use crate::{BAR, LEASE, histogram};
+use crate::{BAR, LEASE, Settings, histogram};
 
 /// Parts of the hour that are reported one by one.
 const PARTS: u64 = 10;
@@ -24,15 +24,31 @@ const WORKERS: usize = 8;
 /// Callbacks recorded at once.
 const AT_ONCE: u64 = 64;
 
-const SIZES: &str = "SELECT relname, n_dead_tup, pg_total_relation_size(relid) / 1024, autovacuum_count
-     FROM pg_stat_user_tables WHERE relname IN ('callback_log', 'head', 'cases', 'effect', 'callback', 'history')
-     ORDER BY relname";
+const SIZES: &str = "SELECT relname, n_dead_tup, pg_total_relation_size(relid) / 1024, autovacuum_count,
+         100 * n_tup_hot_upd / greatest(n_tup_upd, 1)
+     FROM pg_stat_user_tables WHERE n_tup_ins + n_tup_upd > 500 ORDER BY relname";
+
+/// Takes every setting of every table back.
+const PLAIN: &str = "DO $$ DECLARE one RECORD; BEGIN
+     FOR one IN SELECT oid::regclass AS name, (SELECT string_agg(split_part(option, '=', 1), ', ')
+             FROM unnest(reloptions) AS option) AS settings
+         FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL LOOP
+         EXECUTE format('ALTER TABLE %s RESET (%s)', one.name, one.settings);
+     END LOOP; END $$";
 
 /// Runs the hour, and says of each part what a claim cost and how large the tables are.
-pub(crate) async fn run(store: &Store, place: &Place, customers: u64, callbacks: u64) -> Result<()> {
+pub(crate) async fn run(
+    store: &Store,
+    place: &Place,
+    (customers, callbacks): (u64, u64),
+    settings: Settings,
+) -> Result<()> {
     let Place::Postgres(options) = place else {
         bail!("--churn is about PostgreSQL: name it with --store-url")
     };
+    if settings == Settings::Plain {
+        sql(options, &[PLAIN]).await?;
+    }
     crate::fill::heads(place, 0, customers).await?;
     sql(options, &["UPDATE head SET due_at = NULL, handled = wanted", "VACUUM FULL head", "ANALYZE"]).await?;
     let (mut first, mut middle) = (None, None);
@@ -62,8 +78,8 @@ pub(crate) async fn run(store: &Store, place: &Place, customers: u64, callbacks:
 async fn shown(options: &PostgresOptions) -> Result<String> {
     let rows = sql(options, &[SIZES]).await?;
     let lines = rows.iter().map(|row| match row.as_slice() {
-        [name, dead, kib, vacuums] => {
-            format!("    {name:<13} {dead:>8} dead  {kib:>9} KiB  {vacuums:>3} vacuums")
+        [name, dead, kib, vacuums, hot] => {
+            format!("    {name:<13} {dead:>8} dead  {kib:>9} KiB  {vacuums:>3} vacuums  {hot:>3} % HOT")
         }
         _ => String::new(),
     });

@@ -6,16 +6,21 @@
 //! cargo bench --bench claims -- --sizes 1000,1000000,10000000
 //! cargo bench --bench claims -- --store-url postgres://…          the same on an empty PostgreSQL database
 //! cargo bench --bench claims -- --store-url postgres://… --churn  callbacks, folds, claims, commits, events
+//!   … --churn plain                                               the same without the settings of the tables
+//! cargo bench --bench claims -- --store-url postgres://… --retention   intake beside the cleaning up of old callbacks
 //! ```
+//!
+//! Figures are ratios within one run: absolute times move from machine to machine.
 
 mod churn;
 mod fill;
+mod retention;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
 use reinstate::clock::Clock;
 use reinstate::config::{StoreUrl, parse_store_url};
@@ -41,8 +46,12 @@ struct Args {
     #[arg(long, value_name = "URL")]
     store_url: Option<String>,
     /// An hour's worth of callbacks and what follows from them, as fast as it goes; PostgreSQL only.
+    /// `plain` takes fill factors and autovacuum settings away first.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "set")]
+    churn: Option<Settings>,
+    /// Callbacks come in while a million old ones are cleaned up.
     #[arg(long)]
-    churn: bool,
+    retention: bool,
     /// Customers of the churn.
     #[arg(long, default_value_t = 200_000)]
     customers: u64,
@@ -54,6 +63,15 @@ struct Args {
     bench: bool,
 }
 
+/// What becomes of the settings of the tables.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Settings {
+    /// They stay.
+    Set,
+    /// They are taken away.
+    Plain,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
@@ -62,8 +80,10 @@ async fn main() -> Result<()> {
     let store = Store::open(&place, Use::Serve, Clock::System, Wake::silent())?;
     store.serves_as("bench".to_owned());
     store.ready().await?;
-    if args.churn {
-        churn::run(&store, &place, args.customers, args.callbacks).await?;
+    if let Some(settings) = args.churn {
+        churn::run(&store, &place, (args.customers, args.callbacks), settings).await?;
+    } else if args.retention {
+        retention::run(&store, &place).await?;
     } else {
         sizes(&store, &place, &args).await?;
     }

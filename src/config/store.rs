@@ -170,10 +170,9 @@ fn parse_postgres(text: &str) -> Result<PostgresUrl, String> {
     }
     let is_local = hosts.split(',').all(is_local) && !kept.iter().any(|pair| pair.starts_with("host"));
     let tls = match (sslmode, is_local) {
-        (Some("disable"), _) => PostgresTls::Off,
         // Whoever names an authority wants it asked.
         (None | Some("prefer" | "allow"), true) if root.is_some() => PostgresTls::Verified(root),
-        (None | Some("prefer" | "allow"), true) => PostgresTls::Off,
+        (None | Some("prefer" | "allow"), true) | (Some("disable"), _) => PostgresTls::Off,
         (None | Some("require" | "verify-ca" | "verify-full"), _) => PostgresTls::Verified(root),
         (Some("prefer" | "allow"), false) => {
             return Err(

@@ -168,7 +168,8 @@ impl Postgres {
         })
     }
 
-    /// Waits until the database has this release's schema. Fails if it is away, or was written by a newer release.
+    /// Waits until the database has this release's schema, which SQLite has once it is open. Fails if it is away, or was written by a newer release.
+    // differs: the database may be away when the service starts
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         self.schema
             .get_or_try_init(async || {
@@ -234,7 +235,8 @@ impl Postgres {
         self.run("BEGIN", self.limits(), move |session| work(&Tx::Postgres(session))).await
     }
 
-    /// Runs one transaction that only reads.
+    /// Runs one transaction that only reads, all of it as of one moment.
+    // differs: by itself every statement would see another one
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -250,7 +252,7 @@ impl Postgres {
             Some((query, _seat)) => query(&Tx::Postgres(session)),
             None => Err(StoreError::Unavailable("a read was in the way of another transaction".to_owned())),
         };
-        self.run("BEGIN READ ONLY", self.limits(), work).await
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", self.limits(), work).await
     }
 
     /// Moving house has all the time there is: nobody else works on the database.
@@ -275,6 +277,7 @@ impl Postgres {
     }
 
     /// Tells the other replicas, soon, that there may be something to do.
+    // differs: one process has nobody else to tell
     pub(super) fn ring(&self) {
         self.rings.notify_one();
     }

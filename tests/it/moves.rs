@@ -137,6 +137,11 @@ async fn a_house_moves_to_postgres_and_back_and_what_was_open_goes_on() {
     assert!(service.wait().await.unwrap().success());
     let returned = copy(&there, &back).await;
     assert!(returned.status.success(), "{}", told(&returned));
+    assert_eq!(
+        there.number("SELECT count(*) FROM duty WHERE name = 'copy'"),
+        0,
+        "whoever wants to may serve"
+    );
     let ground = ground.set("STORE__URL", &back.url());
     let mut service = ground.start();
     ground.journey(3).await;

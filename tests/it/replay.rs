@@ -51,12 +51,11 @@ struct Said {
 /// A literal with the kind that it was sent as, as far as that can be told.
 fn literal(value: &str) -> String {
     let inside = value.trim_matches('\'');
-    let digits = inside.strip_prefix('-').unwrap_or(inside);
     if value == "NULL" {
         "NULL".to_owned()
     } else if inside.starts_with(r"\x") {
         format!("{value}::bytea")
-    } else if digits.chars().all(|c| c.is_ascii_digit()) && (1..19).contains(&digits.len()) {
+    } else if inside.parse::<i64>().is_ok() {
         format!("{value}::bigint")
     } else if inside.starts_with('{') && inside.ends_with('}') && !inside.contains(':') {
         // A list, whose kind stands beside it.
@@ -178,10 +177,12 @@ fn worth_it(all: Vec<Said>) -> Vec<Said> {
     all.into_iter().enumerate().filter(|(place, _)| kept.contains(place)).map(|(_, said)| said).collect()
 }
 
+/// A statement, and whom to tell once it is done.
+type Order = (String, oneshot::Sender<()>);
+
 /// Says everything again, each session on a connection of its own.
 async fn replay(database: &Database, said: &[Said]) {
     let Place::Postgres(options) = database.place() else { panic!("this is about PostgreSQL") };
-    type Order = (String, oneshot::Sender<()>);
     let mut sessions: BTreeMap<&str, mpsc::UnboundedSender<Order>> = BTreeMap::new();
     let mut running = tokio::task::JoinSet::new();
     for one in said {
@@ -195,7 +196,7 @@ async fn replay(database: &Database, said: &[Said]) {
                     if let Err(why) = client.batch_execute(&text).await {
                         panic!(
                             "{}: {text:.2000}",
-                            why.as_db_error().map_or(why.to_string(), |said| said.to_string())
+                            why.as_db_error().map_or(why.to_string(), ToString::to_string)
                         );
                     }
                     let _ = done.send(());
@@ -274,7 +275,10 @@ async fn what_every_release_did_can_be_done_on_the_newest_schema() {
         let said = worth_it(journal(&cluster.log(), &name));
         let again = newest().await;
         replay(&again, &said).await;
-        std::fs::write(&file, text_of(again.text(THERE).trim(), &said)).unwrap();
+        // The name of this machine is part of every replica's.
+        let here = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let text = text_of(again.text(THERE).trim(), &said).replace(&format!("{}/", here.trim()), "machine/");
+        std::fs::write(&file, text).unwrap();
     }
     let mut replayed = 0;
     for file in std::fs::read_dir(folder()).unwrap() {

@@ -16,14 +16,17 @@ use crate::postgres;
 const GROWN: u32 = 100_000;
 
 /// The statements of the first `steps` steps.
-pub fn steps(steps: usize) -> String {
+fn steps(steps: usize) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let twins = files.iter().filter(|path| path.display().to_string().ends_with(".postgres.sql"));
     let mut all: String = twins.take(steps).map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    all.push_str("CREATE TABLE schema_version (version BIGINT NOT NULL, runs_from BIGINT NOT NULL);");
-    all.push_str(&format!("INSERT INTO schema_version VALUES ({steps}, {steps});"));
+    let version = format!(
+        "CREATE TABLE schema_version (version BIGINT NOT NULL, runs_from BIGINT NOT NULL);
+         INSERT INTO schema_version VALUES ({steps}, {steps});"
+    );
+    all.push_str(&version);
     all
 }
 

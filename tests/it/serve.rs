@@ -39,12 +39,8 @@ async fn serve_without(left_out: Option<&str>, extra: &[(&str, &str)]) -> Runnin
     let folder = tempfile::tempdir().unwrap();
     let (_, nobody) = listener();
     let [public, admin] = [lasting_address(), lasting_address()];
-    let mut env = environment(
-        &format!("http://{nobody}"),
-        nobody,
-        &Database::Sqlite(folder.path().join("data/deep/reinstate.db")),
-        folder.path(),
-    );
+    let file = Database::Sqlite(folder.path().join("data/deep/reinstate.db"));
+    let mut env = environment(&format!("http://{nobody}"), nobody, &file, folder.path());
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
     env.insert("REINSTATE__ADMIN__LISTEN".to_owned(), admin.to_string());
     env.extend(extra.iter().map(|(key, value)| (format!("REINSTATE__{key}"), (*value).to_owned())));
@@ -180,7 +176,9 @@ async fn without_a_token_in_the_configuration_the_api_is_closed_not_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_made_listed_and_revoked_beside_a_running_service() {
-    let running = serve(&[]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let database = Database::fresh(elsewhere.path());
+    let running = serve(&[("STORE__URL", &database.url())]).await;
     let token_command = async |args: &[&str]| {
         let mut command = reinstate(running.folder.path(), args);
         command.env(

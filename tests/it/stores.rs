@@ -39,10 +39,35 @@ fn a_clock() -> ManualClock {
     ManualClock::new(Timestamp::from_second(1_780_000_000).unwrap())
 }
 
+/// The law must fail on a database that is broken in this way.
+async fn broken<L: Future<Output = ()> + Send + 'static>(
+    law: impl FnOnce(ManualClock, Database, Store, Store) -> L,
+    table: &str,
+    set: &str,
+) {
+    let clock = a_clock();
+    let (database, one, two) = two_stores(&clock).await;
+    let breaks = format!(
+        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {set}; RETURN NEW; END $$;
+         CREATE TRIGGER broken BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION broken()"
+    );
+    database.sql(&breaks).unwrap();
+    assert!(spawn(law(clock, database, one, two)).await.is_err(), "the law does not see what breaks it");
+}
+
 #[tokio::test]
 async fn one_replica_is_on_duty_at_a_time_and_a_new_one_goes_back_a_page() {
     let clock = a_clock();
     let (database, one, two) = two_stores(&clock).await;
+    duty(clock, database, one, two).await;
+}
+
+#[tokio::test]
+async fn a_duty_that_ends_at_once_is_noticed() {
+    broken(duty, "duty", "NEW.until := 0").await;
+}
+
+async fn duty(clock: ManualClock, database: Database, one: Store, two: Store) {
     let span = Duration::from_secs(8);
     one.ask_sweep("tests", None).await.unwrap();
     database.sql("UPDATE sweep SET page = 7").unwrap();
@@ -83,7 +108,17 @@ async fn what_a_replica_held_is_given_back_under_its_name_alone() {
 
 #[tokio::test]
 async fn turns_are_counted_for_all_replicas_together() {
-    let (_database, one, two) = two_stores(&a_clock()).await;
+    let clock = a_clock();
+    let (database, one, two) = two_stores(&clock).await;
+    turns(clock, database, one, two).await;
+}
+
+#[tokio::test]
+async fn a_pace_that_forgets_is_noticed() {
+    broken(turns, "pace", "NEW.next_at := 0").await;
+}
+
+async fn turns(_clock: ManualClock, _database: Database, one: Store, two: Store) {
     let turns = Turns { interval: Duration::from_secs(10), ahead: Duration::from_secs(30) };
     let mut waits = Vec::new();
     for _ in 0..3 {

@@ -167,6 +167,37 @@ fn the_reader_of_arrows_reads_groups() {
     assert_eq!(names, ["clock", "domain", "flow", "store"]);
 }
 
+/// What a store offers to the door above it, in order, and whether a comment says why it is not the other one's.
+fn offered(path: &str) -> Vec<(String, bool)> {
+    let text = std::fs::read_to_string(root().join(path)).unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut found = Vec::new();
+    for (place, line) in lines.iter().enumerate() {
+        let Some(name) =
+            line.strip_prefix("pub(super) fn ").or_else(|| line.strip_prefix("pub(super) async fn "))
+        else {
+            continue;
+        };
+        let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let comment = lines[..place].iter().rev().take_while(|line| line.starts_with("//"));
+        found.push((name, comment.into_iter().any(|line| line.contains("differs:"))));
+    }
+    found
+}
+
+#[test]
+fn the_two_stores_offer_the_same_in_the_same_order_and_each_difference_has_its_reason() {
+    let (sqlite, postgres) = (offered("src/store/sqlite.rs"), offered("src/store/postgres.rs"));
+    let names = |all: &[(String, bool)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let (theirs, ours) = (names(&sqlite), names(&postgres));
+    let shared: Vec<_> = ours.iter().filter(|name| theirs.contains(name)).cloned().collect();
+    assert_eq!(theirs, shared, "every function of one is a function of the other, in the same order");
+    for (name, has_reason) in &postgres {
+        assert!(*has_reason || theirs.contains(name), "postgres.rs: fn {name}: `differs:` says why");
+    }
+    assert!(shared.len() >= 5, "{shared:?}");
+}
+
 #[test]
 fn files_and_functions_can_be_read_at_a_glance() {
     for (path, text) in

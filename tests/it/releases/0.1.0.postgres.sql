@@ -123,6 +123,10 @@ INSERT INTO effect (key, customer, lane, kind, status, created_at, sealed)
 ;
 INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload, sealed, destination,
                  event_id, behind)
+             VALUES ($1, $2, $3, $4, 'pending', $11, $5, $6, $7, $8, $9, $10)
+;
+INSERT INTO effect (key, customer, lane, kind, status, due_at, created_at, payload, sealed, destination,
+                 event_id, behind)
              VALUES ($1, $2, $3, $4, 'pending', $5, $5, $6, $7, $8, $9, $10)
 ;
 INSERT INTO endpoint (name, seen_at) VALUES ($1, $2)
@@ -141,6 +145,14 @@ INSERT INTO head (customer, rank, wanted, due_at) VALUES ($1, $3, 1, $2)
 ;
 INSERT INTO head AS h (customer, rank, wanted, due_at)
      SELECT customer, 2, nudges, at FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS one (customer, nudges, at)
+     ORDER BY customer
+     ON CONFLICT (customer) DO UPDATE SET
+         wanted = h.wanted + excluded.wanted, historic = 0, rank = least(h.rank, 2),
+         due_at = CASE WHEN h.lease_until IS NOT NULL OR h.failures > 0 THEN h.due_at
+             ELSE least(h.due_at, excluded.due_at) END
+;
+INSERT INTO head AS h (customer, rank, wanted, due_at)
+     SELECT customer, 2, nudges, least(at, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)) FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS one (customer, nudges, at)
      ORDER BY customer
      ON CONFLICT (customer) DO UPDATE SET
          wanted = h.wanted + excluded.wanted, historic = 0, rank = least(h.rank, 2),
@@ -170,6 +182,13 @@ INSERT INTO mark (mark, customer) VALUES ($1, $2)
 ;
 INSERT INTO note (id, customer, sealed) VALUES ($1, $2, $3)
 ;
+INSERT INTO pace AS p (name, next_at)
+     VALUES ('nium', CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + $1)
+     ON CONFLICT (name) DO UPDATE SET next_at = $1 + least(
+         greatest(p.next_at, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)),
+         CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + $3)
+     RETURNING next_at - $1 - $2 - CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
+;
 INSERT INTO snapshot (customer, looked_at, facts, sealed, marked) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (customer) DO UPDATE SET looked_at = excluded.looked_at, facts = excluded.facts,
                      sealed = excluded.sealed, marked = excluded.marked
@@ -187,6 +206,8 @@ INSERT INTO tally AS t (day, measure, bucket, count) VALUES ($1, $2, $3, $4)
 SELECT 1 FROM audit WHERE seq IS NOT NULL LIMIT 1
 ;
 SELECT 1 FROM audit WHERE seq IS NULL LIMIT 1
+;
+SELECT 1 FROM duty WHERE name = 'copy' AND until > $1
 ;
 SELECT 1 FROM effect
              WHERE customer = $1 AND lane = $2 AND destination = $3 AND status = 'pending' LIMIT 1
