@@ -110,7 +110,7 @@ async fn a_server_that_is_away_or_busy_delays_and_an_address_that_bounces_parks_
             house.metric("reinstate_mails_total{outcome=\"given_up\"}").await == 1
         })
         .await;
-    let (_, jobs) = house.get("/v1/jobs").await;
+    let (_, jobs) = house.get("/v1/jobs?status=failed").await;
     let failed: Vec<&Value> = jobs["items"]
         .as_array()
         .unwrap()
