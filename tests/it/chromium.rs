@@ -150,9 +150,14 @@ impl Chromium {
         let mut last = Value::Null;
         for _ in 0..BETWEEN_PAGES_MAX {
             let body = json!({ "using": "css selector", "value": "body" });
-            let found = self.ask(Method::POST, "/element", body).await;
-            let id = found[ELEMENT].as_str().unwrap();
-            match self.raw(Method::GET, &format!("/element/{id}/text"), Value::Null).await {
+            let found = match self.raw(Method::POST, "/element", body).await {
+                Ok(found) => found[ELEMENT].as_str().unwrap().to_owned(),
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
+            match self.raw(Method::GET, &format!("/element/{found}/text"), Value::Null).await {
                 Ok(text) => return text.as_str().unwrap_or_default().to_owned(),
                 Err(error) => last = error,
             }

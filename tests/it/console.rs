@@ -458,7 +458,7 @@ async fn lists_lead_on_and_say_what_they_cannot_read() {
         .lacks("test-key")
         .lacks("whsec_")
         .has("REINSTATE__NIUM__REGION");
-    settings.has("bootstrap").has("End this session");
+    settings.has("bootstrap").has("End this session").has("http://127.0.0.1/…").lacks("/webhook</td>");
     house.close().await;
 }
 

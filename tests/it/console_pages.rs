@@ -125,8 +125,8 @@ async fn a_customer_comes_back_under_the_eyes_of_an_officer() {
     officer.click("form[action$='/personal'] button").await;
     let shown = officer.reads("That you read this is on record").await;
     assert!(shown.contains("Ana Maria"), "{shown}");
-    officer.go(&format!("http://{}/cases/{id}", house.admin)).await;
-    officer.reads("Personal data shown").await;
+    officer.go(&format!("http://{}/audit?customer={id}", house.admin)).await;
+    officer.reads("personal data shown").await;
     house.close().await;
 }
 

@@ -209,7 +209,7 @@ fn show(
     let next = found.next.as_ref().map(Place::bytes);
     let table = Table {
         caption: caption(view, said("deadlineWithin").is_some()).to_owned(),
-        heads: vec!["Customer", "State", "For", "Nium's words", "Remark", "Deadline", "In hand of", "Next"],
+        heads: vec!["Customer", "State", "Since", "Nium's words", "Remark", "Deadline", "In hand of", "Next"],
         rows: found.rows.iter().map(|row| cells(row, now)).collect(),
         empty: if next.is_some() { "Nobody so far; go on to the next page." } else { "Nobody fits." },
         next: next.as_ref().and_then(|cursor| Some(asked.as_ref()?.onward("/cases", cursor))),

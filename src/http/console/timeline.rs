@@ -24,7 +24,7 @@ pub(super) struct Line {
 }
 
 /// What stands in a line's particulars and is said in words of its own.
-const SAID: [&str; 14] = [
+const SAID: [&str; 15] = [
     "by",
     "because",
     "why",
@@ -39,6 +39,7 @@ const SAID: [&str; 14] = [
     "deliveries",
     "fields",
     "verdict",
+    "event",
 ];
 
 /// The lines, newest first: that is what somebody looks for.
@@ -112,9 +113,17 @@ fn what(what: &str, detail: &Map<String, Value>) -> String {
         "links_revoked" => "Links revoked".to_owned(),
         "reminders_stopped" => "Reminders stopped".to_owned(),
         "onboarded" => "Became a customer".to_owned(),
-        "telling_given_up" => "Telling was given up".to_owned(),
+        "told" => format!("Told the app backend: {}", event(text("event"))),
+        "mail_sent" => format!("Wrote to the customer: {}", event(text("event"))),
+        "telling_left_out" => format!("Not told any more: {}", event(text("event"))),
+        "telling_given_up" => format!("Telling was given up: {}", event(text("event"))),
         other => capital(&words(other)),
     }
+}
+
+/// An event by what it tells of: `customer.correction_requested` is "correction requested".
+fn event(event: &str) -> String {
+    words(event.strip_prefix("customer.").unwrap_or(event))
 }
 
 /// An act by its kind.
