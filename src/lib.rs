@@ -16,7 +16,7 @@
 //! | Floor | Modules |
 //! | --- | --- |
 //! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
-//! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::correct` (the hosted page), `http::api`, `http::health` |
+//! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::correct` (the hosted page), `http::console` (the officers' pages), `http::api`, `http::health` |
 //! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
 //! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics` |
 //! | 0 | `domain`: nouns and rules, no input or output |
@@ -67,10 +67,12 @@
 //! 12. An endpoint delays no other, and the feed misses nothing: `tests/it/destinations.rs`, `tests/it/events.rs`.
 //! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
 //! 14. What is counted for the overview is counted once, and no page counts a table: `tests/it/overview.rs`, `benches/console`.
+//! 15. Nobody is let in to the console by a guess, a foreign form or a stranger's header: `tests/it/console.rs`.
 //!
 //! # Where to look
 //!
 //! - What happens to a customer, and why: `src/flow/decide.rs`, `src/flow/looked.rs`, and the whole table as a snapshot.
+//! - What an officer sees: `src/http/console`; whether a word or a block fits, and why not: `src/domain/word.rs`.
 //! - What officers may say: `src/domain/word.rs`, `src/flow/officer.rs`; what takes two of them: `src/ops/approvals.rs`, `src/store/sql/officer.rs`.
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sql/jobs.rs`.
 //! - What is stored: `src/store/migrations`; what a transaction does, on either database: `src/store/sql`; what the two do

@@ -65,6 +65,7 @@ async fn tell(args: &Args) -> anyhow::Result<u8> {
         "  its API          curl -H 'Authorization: Bearer {}' http://{}/v1/customers",
         world.token, world.admin
     );
+    println!("  the console      http://{}/ (With a token instead: {})", world.admin, world.token);
     println!("  the pretend Nium curl {}/__sim/", world.nium);
     println!("  the mailbox      {}/__sim/mail: open Cy's message, follow the link, and correct", world.nium);
     stop_signal().await;
