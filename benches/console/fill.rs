@@ -56,7 +56,7 @@ const ROWS: &[(Rows, &str)] = &[
      SELECT {id}, {now} - (i % 1000) * 60000, {facts}, {blob 400}, 1"),
     (Rows::OfAll(1), "INSERT INTO mark (mark, customer) SELECT {mark}, {id}"),
     (Rows::OfAll(1), "INSERT INTO head (customer, rank, wanted, handled, due_at, failures)
-     SELECT {id}, 1, 2, 2, {now} + 8760 * 3600000 + i, CASE WHEN i % 20000 = 0 THEN 3 ELSE 0 END"),
+     SELECT {id}, 1, 2, 2, {now} + 31536000000 + i, CASE WHEN i % 20000 = 0 THEN 3 ELSE 0 END"),
     (Rows::OfAll(3), "INSERT INTO history (customer, at, version, what, detail)
      SELECT {id}, {now} - (i % 2000) * 3600000, 1 + i % 3, 'decided',
          '{\"to\":\"watching\",\"because\":\"Nium is working\"}'"),
@@ -70,7 +70,7 @@ const ROWS: &[(Rows, &str)] = &[
     (Rows::OfRejected(4), "INSERT INTO effect (key, customer, lane, kind, status, due_at, attempts, created_at, ended_at, destination, event_id, outcome)
      SELECT {text} || '-' || (1 + (i - 1) / {r}) || '-0', {id}, 'webhook', 'customer.rejected',
          CASE WHEN i % 500 = 0 THEN 'pending' WHEN i % 251 = 0 THEN 'failed' ELSE 'done' END,
-         CASE WHEN i % 500 = 0 THEN {now} + 720 * 3600000 END,
+         CASE WHEN i % 500 = 0 THEN {now} + 2592000000 END,
          CASE WHEN i % 500 = 0 THEN 3 ELSE 1 END, {now} - ({r} * 4 - i) * 1000,
          CASE WHEN i % 500 <> 0 THEN {now} - ({r} * 4 - i) * 1000 END, 'default',
          {text} || '-' || (1 + (i - 1) / {r}) || '-0', 'delivered'"),
@@ -91,7 +91,7 @@ const ROWS: &[(Rows, &str)] = &[
      SELECT {id}, 'list', {now} - i * 60000, 0, CASE WHEN i % 20 = 0 THEN 1 ELSE 0 END"),
     (Rows::OneIn(200), "INSERT INTO rfi (customer, sealed, fetched_at) SELECT {id}, {blob 400}, {now} - i * 60000"),
     (Rows::OneIn(5_000), "INSERT INTO approval (id, customer, version, what, asked_by, asked_at, expires_at)
-     SELECT 'approval-' || i, {id}, 3, 'offer', 'ana', {now} - i * 60000, {now} + 72 * 3600000"),
+     SELECT 'approval-' || i, {id}, 3, 'offer', 'ana', {now} - i * 60000, {now} + 259200000"),
     // The chain begins after them: what is measured is listing.
     (Rows::OfAll(1), "INSERT INTO audit (at, customer, actor, what, detail, seq, salt, commitment, mac, key_id)
      SELECT {now} - ({n} - i) * 1000, {id}, CASE WHEN i % 1000 = 0 THEN 'ana' ELSE 'service' END,

@@ -58,3 +58,6 @@ CREATE TABLE standing (
     oldest BIGINT,
     at     BIGINT NOT NULL
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- What has not ended, in the order in which it is listed: little among everything that ever was.
+CREATE INDEX effect_unended ON effect (seq) WHERE ended_at IS NULL;

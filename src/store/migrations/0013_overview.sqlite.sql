@@ -57,3 +57,6 @@ CREATE TABLE standing (
     oldest INTEGER,
     at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What has not ended, in the order in which it is listed: little among everything that ever was.
+CREATE INDEX effect_unended ON effect (seq) WHERE ended_at IS NULL;

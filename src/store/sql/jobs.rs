@@ -109,6 +109,17 @@ fn parked(
     Ok(found)
 }
 
+/// So many customers that are due, held or failing are few.
+const FEW: i64 = 2_000;
+const FEW_LOOKS: &str = "SELECT (SELECT count(*) FROM
+             (SELECT 1 FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 LIMIT ?2) AS due)
+         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE lease_until IS NOT NULL LIMIT ?2) AS held)
+         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE failures > 0 LIMIT ?2) AS failing) < ?2";
+const AMONG_FEW: &str =
+    "AND customer IN (SELECT customer FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?4
+     UNION SELECT customer FROM head WHERE lease_until IS NOT NULL
+     UNION SELECT customer FROM head WHERE failures > 0)";
+
 fn looks(
     tx: &Tx<'_>,
     filter: &JobFilter,
@@ -124,10 +135,13 @@ fn looks(
         Some(JobStatus::Failed | JobStatus::Parked) => return Ok(Vec::new()),
     };
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
+    // Where very many are at rest and few are not, those few are found by their own indexes; else the next is never far.
+    let few: bool = tx.one(FEW_LOOKS, params![ms(now), FEW], |row| row.get(0))?;
+    let among = if few { AMONG_FEW } else { "" };
     let rows = tx.query(
         &format!(
             "SELECT customer, due_at, lease_until, failures FROM head
-         WHERE customer > ?1 AND customer = coalesce(?2, customer) AND ({status}) ORDER BY customer LIMIT ?3"
+         WHERE customer > ?1 AND customer = coalesce(?2, customer) AND ({status}) {among} ORDER BY customer LIMIT ?3"
         ),
         params![bytes_of(after), only, limit(most), ms(now)],
     )?;
@@ -184,7 +198,13 @@ fn effects(
 ) -> Result<Vec<JobRow>, StoreError> {
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
     let (kind, status) = (filter.kind.map(JobKind::as_str), filter.status.map(JobStatus::as_str));
-    let rows = tx.query(EFFECTS, params![after, only, kind, status, limit(most), ms(now)])?;
+    let mut rows = Vec::new();
+    for (holds, among) in EFFECTS_AMONG {
+        if filter.status.is_none_or(|wanted| holds(wanted)) {
+            let sql = EFFECTS.replace("{among}", among);
+            rows.extend(tx.query(&sql, params![after, only, kind, status, limit(most), ms(now)])?);
+        }
+    }
     let mut found = Vec::new();
     for row in &rows {
         let seq: i64 = row.get(0)?;
@@ -202,15 +222,26 @@ fn effects(
             in_hand: None,
         });
     }
+    found.sort_by_key(|job| match job.place {
+        JobPlace::Effect(seq) => seq,
+        JobPlace::Decision(_) | JobPlace::Look(_) => i64::MIN,
+    });
+    found.truncate(most);
     Ok(found)
 }
+
+/// Among very many effects, those that have not ended and those that were given up each have an index of their own.
+const EFFECTS_AMONG: [(fn(JobStatus) -> bool, &str); 2] = [
+    (|wanted| wanted != JobStatus::Failed, "ended_at IS NULL"),
+    (|wanted| wanted == JobStatus::Failed, "status = 'failed' AND destination IS NOT NULL"),
+];
 
 const EFFECTS: &str = "SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
          SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
              CASE WHEN lane IN ('webhook', 'email', 'officer') THEN lane ELSE kind END AS kind,
              CASE WHEN status = 'failed' THEN 'failed' WHEN status = 'sending' OR lease_until > ?6 THEN 'held'
                   WHEN attempts > forgiven THEN 'failing' ELSE 'waiting' END AS status
-         FROM effect WHERE (ended_at IS NULL OR (status = 'failed' AND destination IS NOT NULL)) AND seq > ?1
+         FROM effect WHERE {among} AND seq > ?1
              AND customer = coalesce(?2, customer)) AS job
      WHERE kind = coalesce(?3, kind) AND status = coalesce(?4, status) ORDER BY seq LIMIT ?5";
 

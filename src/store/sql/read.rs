@@ -213,7 +213,7 @@ pub(in crate::store) fn gauges(tx: &Tx<'_>, now: Timestamp) -> Result<Gauges, St
     let grouped = |sql: &str| -> Result<Vec<(String, i64, Option<Timestamp>)>, StoreError> {
         tx.all(sql, params![], |row| Ok((row.get(0)?, row.get(1)?, maybe_timestamp(row.get(2)?)?)))
     };
-    let due = "SELECT count(*) FROM head WHERE due_at <= ?1 AND lease_until IS NULL";
+    let due = "SELECT count(*) FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 AND lease_until IS NULL";
     Ok(Gauges {
         states: grouped("SELECT state, count(*), min(since) FROM cases GROUP BY state")?,
         effects: grouped(
