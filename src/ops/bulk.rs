@@ -18,8 +18,8 @@ use crate::vault::Place;
 
 /// Customers who are shown before it is confirmed.
 const PREVIEW: usize = 20;
-/// Looks at the database that one filter may take: of up to 10,000 customers each.
-const LOOKS_MAX: usize = 30;
+/// Looks at the database that one filter may take, at a thousand customers and more each.
+const LOOKS_MAX: usize = 50;
 
 /// The words that many can be told at once.
 pub const WORDS: [OfficerWord; 4] =

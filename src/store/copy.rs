@@ -5,7 +5,6 @@
 //! Nium begin anew.
 
 mod still;
-
 mod tables;
 
 use jiff::Timestamp;

@@ -328,6 +328,8 @@ fn before_marks(path: &std::path::Path) {
              DROP TABLE visit; DROP TABLE draft; DROP TABLE link; DROP TABLE quiet;
              DROP TABLE audit; DROP TABLE audit_head; DROP TABLE audit_checkpoint;
              DROP INDEX cases_by_class; DROP INDEX cases_by_deadline; DROP TABLE bulk; DROP TABLE bulk_customer;
+             DROP TABLE person; DROP TABLE session; DROP TABLE correction; DROP TABLE journey; DROP TABLE tally;
+             DROP TABLE feed_reader; DROP TABLE hourly; DROP TABLE standing;
              PRAGMA user_version = 5",
         )
         .unwrap();

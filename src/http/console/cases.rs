@@ -86,7 +86,16 @@ impl Conditions {
 
     /// In words, for whoever is about to act on those who fit.
     pub(super) fn told(&self) -> String {
-        let told = self.pairs.iter().map(|(name, text)| format!("{}: {}", label(name), words(text)));
+        Self::in_words(self.pairs.iter())
+    }
+
+    /// The same of what the form that filters says.
+    fn filtered(&self) -> String {
+        Self::in_words(self.pairs.iter().filter(|(name, _)| *name != "view"))
+    }
+
+    fn in_words<'a>(pairs: impl Iterator<Item = &'a (&'static str, String)>) -> String {
+        let told = pairs.map(|(name, text)| format!("{}: {}", label(name), words(text)));
         told.collect::<Vec<_>>().join(" · ")
     }
 }
@@ -137,6 +146,8 @@ struct Cases<'a> {
     unread: Vec<String>,
     view: Option<&'static str>,
     fields: Vec<Field>,
+    /// What the form that filters says, in words.
+    filtered: String,
     personal: Vec<(&'static str, &'static str, String)>,
     /// The list has no address of its own.
     is_personal: bool,
@@ -209,7 +220,7 @@ fn show(
     let next = found.next.as_ref().map(Place::bytes);
     let table = Table {
         caption: caption(view, said("deadlineWithin").is_some()).to_owned(),
-        heads: vec!["Customer", "State", "Since", "Nium's words", "Remark", "Deadline", "In hand of", "Next"],
+        heads: vec!["Customer", "State", "Since", "Nium's words", "Why", "Deadline", "In hand of", "Next"],
         rows: found.rows.iter().map(|row| cells(row, now)).collect(),
         empty: if next.is_some() { "Nobody so far; go on to the next page." } else { "Nobody fits." },
         next: next.as_ref().and_then(|cursor| Some(asked.as_ref()?.onward("/cases", cursor))),
@@ -222,6 +233,7 @@ fn show(
         lead: view.map_or("Everybody of whom a callback has told us.", View::means),
         unread: found.notes,
         view: view.map(View::as_str),
+        filtered: asked.as_ref().map(|_| conditions.filtered()).unwrap_or_default(),
         fields: fields(asked.as_ref().unwrap_or(&blank)),
         personal: personal
             .map(|(name, label)| (name, label, said(name).unwrap_or_default().to_owned()))
@@ -281,17 +293,19 @@ fn fields(asked: &Asked) -> Vec<Field> {
 fn cells(row: &CaseRow, now: Timestamp) -> Vec<Cell> {
     let case = &row.case;
     let name = case.state.name();
-    let (class, deadline) = match &case.state {
-        CaseState::AwaitingCorrection { grounds, deadline, .. } => (Some(grounds.class), Some(*deadline)),
-        CaseState::Rejected { grounds, .. } | CaseState::Submitting { grounds, .. } => {
-            (Some(grounds.class), None)
+    let (why, deadline) = match &case.state {
+        CaseState::AwaitingCorrection { grounds, deadline, .. } => {
+            (Some(grounds.class.as_str()), Some(*deadline))
         }
+        CaseState::Rejected { grounds, .. } | CaseState::Submitting { grounds, .. } => {
+            (Some(grounds.class.as_str()), None)
+        }
+        CaseState::FinallyRejected { why } => (Some(why.as_str()), None),
+        CaseState::NeedsOfficer { why, .. } => (Some(why.as_str()), None),
         CaseState::Watching { .. }
         | CaseState::UnderReview { .. }
         | CaseState::Reinstated
-        | CaseState::Approved
-        | CaseState::FinallyRejected { .. }
-        | CaseState::NeedsOfficer { .. } => (None, None),
+        | CaseState::Approved => (None, None),
     };
     let asked = case.beside.rfi.filter(|rfi| !rfi.overdue).map(|rfi| rfi.deadline);
     let age = |at: Timestamp| Cell::Age(Moment::new(at, now));
@@ -300,7 +314,7 @@ fn cells(row: &CaseRow, now: Timestamp) -> Vec<Cell> {
         Cell::Badge(Tone::of_state(name), words(name)),
         age(case.since),
         Cell::maybe(at_nium(row)),
-        Cell::maybe(class.map(RemarkClass::as_str)),
+        Cell::maybe(why.map(words)),
         deadline.or(asked).map_or(Cell::Nothing, age),
         Cell::maybe(row.in_hand.as_ref().map(|hand| hand.by.clone())),
         row.next.map_or(Cell::Nothing, |next| {

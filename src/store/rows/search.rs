@@ -17,6 +17,9 @@ pub type Mark = [u8; 16];
 /// up a reader. Whoever asks goes on from there.
 pub const SCAN_MAX: usize = 10_000;
 
+/// The same in the order of a view, and of an act on many: their rows lie all over the table.
+pub const SCAN_IN_TURN_MAX: usize = 1_000;
+
 /// Customers of one of the sources of a view without an index of its own that are sorted before it is shown: of more, some
 /// are not listed until others are gone.
 pub const SORT_MAX: usize = 1_000;

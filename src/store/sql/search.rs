@@ -15,8 +15,8 @@ use crate::domain::view::{NEAR, STUCK_AFTER, STUCK_FAILURES, View};
 use crate::store::dialect::Dialect;
 use crate::store::error::StoreError;
 use crate::store::rows::search::{
-    CaseFilter, DEADLINE_CHARS, Everybody, FoundCase, FoundCases, LeanCase, Mark, NewMarks, Place, SCAN_MAX,
-    SORT_MAX, Turn, Unmarked,
+    CaseFilter, DEADLINE_CHARS, Everybody, FoundCase, FoundCases, LeanCase, Mark, NewMarks, Place,
+    SCAN_IN_TURN_MAX, SCAN_MAX, SORT_MAX, Turn, Unmarked,
 };
 use crate::store::tx::{Lock, Row, Tx};
 
@@ -99,7 +99,8 @@ fn looking(
     // Whoever stands in the index of the only condition fits; otherwise some of them are looked at in vain.
     let is_open = filter.kind.is_some() || filter.since_until.is_some() || filter.since_from.is_some();
     let fits_by_index = !is_open && sql.len() <= usize::from(order.is_none());
-    let looked_at = if fits_by_index { most } else { SCAN_MAX };
+    let scan = if order.is_some() { SCAN_IN_TURN_MAX } else { SCAN_MAX };
+    let looked_at = if fits_by_index { most } else { scan };
     let (window, window_values) = match order {
         None => window(dialect, filter, after.map(|place| place.customer), looked_at),
         Some(view) => window_in_turn(dialect, filter, view, after, now, looked_at),
@@ -290,7 +291,7 @@ pub(in crate::store) fn everybody(
     after: Option<&Place>,
     now: Timestamp,
 ) -> Result<Everybody, StoreError> {
-    let look = looking(tx.dialect(), filter, after, now, SCAN_MAX);
+    let look = looking(tx.dialect(), filter, after, now, SCAN_IN_TURN_MAX);
     let Looking { tables, wanted, .. } = &look;
     let kind = tx.dialect().kind;
     let sql = format!(
