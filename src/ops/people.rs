@@ -113,12 +113,12 @@ impl Ops {
     async fn person_behind(&self, name: &str, password: &str) -> Result<Option<(Role, i64)>, OpsError> {
         let kept = self.store.password(name).await?;
         let password = Zeroizing::new(password.to_owned());
-        let checked = tokio::task::spawn_blocking(move || match kept {
-            Some(kept) => is_right(&password, &kept.password).then_some((kept.role, kept.version)),
-            None => {
+        let checked = tokio::task::spawn_blocking(move || {
+            let Some(kept) = kept else {
                 let _ = hashed(&password);
-                None
-            }
+                return None;
+            };
+            is_right(&password, &kept.password).then_some((kept.role, kept.version))
         });
         let person = checked.await.unwrap_or(None);
         Ok(person.and_then(|(role, version)| Some((Role::parse(&role)?, version))))

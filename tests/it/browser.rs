@@ -111,5 +111,5 @@ impl Browser {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().flat_map(|byte| ["%".to_owned(), hex::encode_upper([byte])]).collect()
 }

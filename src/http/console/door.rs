@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::shell::{Frame, Here, notice};
+use super::table::encoded;
 use super::{Console, ConsoleState, Signed};
 use crate::domain::role::{Need, Role};
 use crate::http::api::auth::token_hash;
@@ -263,16 +264,7 @@ fn to_sign_in(state: &ConsoleState, uri: &Uri) -> Response {
     if path == "/" {
         return state.see("/sign-in");
     }
-    let mut next = String::new();
-    for byte in way_on(Some(path)).bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
-                next.push(char::from(byte))
-            }
-            other => next.push_str(&format!("%{other:02X}")),
-        }
-    }
-    state.see(&format!("/sign-in?next={next}"))
+    state.see(&format!("/sign-in?next={}", encoded(way_on(Some(path)))))
 }
 
 fn refusal(state: &ConsoleState, who: Option<&Signed>, text: &str) -> Response {

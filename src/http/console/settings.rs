@@ -31,7 +31,7 @@ struct Settings<'a> {
     sessions: Vec<(Vec<Cell>, Option<Button>)>,
     people: Table,
     endpoints: Vec<(Vec<Cell>, Option<Button>)>,
-    settings: &'a [Setting],
+    configuration: &'a [Setting],
 }
 
 /// `GET /settings`
@@ -43,8 +43,8 @@ pub(super) async fn show(State(state): Console, Extension(who): Extension<Signed
     let (sessions, people, endpoints) = rows;
     let mut frame = state.frame(&who, Here::Settings, "Settings");
     frame.said = Said::of(&uri);
-    let settings = &state.settings;
-    page(StatusCode::OK, &Settings { frame, form: &who.form, sessions, people, endpoints, settings })
+    let configuration = &state.settings;
+    page(StatusCode::OK, &Settings { frame, form: &who.form, sessions, people, endpoints, configuration })
 }
 
 type Rows = Vec<(Vec<Cell>, Option<Button>)>;

@@ -66,23 +66,25 @@ impl Asked {
         let mut href = format!("{path}?");
         for (name, value) in &self.pairs {
             if name != "cursor" && name != "said" && !value.is_empty() {
-                href.push_str(&format!("{}={}&", encoded(name), encoded(value)));
+                href.push_str(&[&encoded(name), "=", &encoded(value), "&"].concat());
             }
         }
-        href.push_str(&format!("cursor={}", URL_SAFE_NO_PAD.encode(cursor)));
-        href
+        href + "cursor=" + &URL_SAFE_NO_PAD.encode(cursor)
     }
 }
 
-/// A text as part of an address.
+/// A text as a value in an address.
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(char::from(byte))
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
             }
-            other => encoded.push_str(&format!("%{other:02X}")),
+            other => {
+                encoded.push('%');
+                encoded.push_str(&hex::encode_upper([other]));
+            }
         }
     }
     encoded

@@ -199,8 +199,8 @@ fn effects(
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
     let (kind, status) = (filter.kind.map(JobKind::as_str), filter.status.map(JobStatus::as_str));
     let mut rows = Vec::new();
-    for (holds, among) in EFFECTS_AMONG {
-        if filter.status.is_none_or(|wanted| holds(wanted)) {
+    for (is_failed, among) in EFFECTS_AMONG {
+        if filter.status.is_none_or(|wanted| (wanted == JobStatus::Failed) == is_failed) {
             let sql = EFFECTS.replace("{among}", among);
             rows.extend(tx.query(&sql, params![after, only, kind, status, limit(most), ms(now)])?);
         }
@@ -231,10 +231,8 @@ fn effects(
 }
 
 /// Among very many effects, those that have not ended and those that were given up each have an index of their own.
-const EFFECTS_AMONG: [(fn(JobStatus) -> bool, &str); 2] = [
-    (|wanted| wanted != JobStatus::Failed, "ended_at IS NULL"),
-    (|wanted| wanted == JobStatus::Failed, "status = 'failed' AND destination IS NOT NULL"),
-];
+const EFFECTS_AMONG: [(bool, &str); 2] =
+    [(false, "ended_at IS NULL"), (true, "status = 'failed' AND destination IS NOT NULL")];
 
 const EFFECTS: &str = "SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
          SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
