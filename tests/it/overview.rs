@@ -109,7 +109,8 @@ async fn customers_who_go_different_ways_are_counted_as_they_went() {
     let shown = overview(&house, funnel_is([4, 4, 1, 1, 2], 0)).await;
     lists_agree(&house, &shown).await;
 
-    // Who came back is rejected again: another journey.
+    // Who came back is rejected again, later than everybody else: another journey.
+    house.advance(Duration::from_secs(1));
     house.nium_says(&back, json!({ "complianceStatus": "REJECT" })).await;
     house.until(&back, "awaiting_correction").await;
     let shown = overview(&house, funnel_is([5, 5, 1, 1, 2], 0)).await;

@@ -60,3 +60,7 @@ CREATE TABLE standing (
 
 -- What has not ended, in the order in which it is listed: little among everything that ever was.
 CREATE INDEX effect_unended ON effect (seq) WHERE ended_at IS NULL;
+
+-- What is held is few rows among many, and is listed.
+-- differs: PostgreSQL has had it since there were replicas
+CREATE INDEX head_held ON head (holder) WHERE lease_until IS NOT NULL;

@@ -111,13 +111,14 @@ fn parked(
 
 /// So many customers that are due, held or failing are few.
 const FEW: i64 = 2_000;
+// Whoever holds a customer has a name; it says which index fits.
 const FEW_LOOKS: &str = "SELECT (SELECT count(*) FROM
              (SELECT 1 FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 LIMIT ?2) AS due)
-         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE lease_until IS NOT NULL LIMIT ?2) AS held)
+         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE lease_until IS NOT NULL AND holder >= '' LIMIT ?2) AS held)
          + (SELECT count(*) FROM (SELECT 1 FROM head WHERE failures > 0 LIMIT ?2) AS failing) < ?2";
 const AMONG_FEW: &str =
     "AND customer IN (SELECT customer FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?4
-     UNION SELECT customer FROM head WHERE lease_until IS NOT NULL
+     UNION SELECT customer FROM head WHERE lease_until IS NOT NULL AND holder >= ''
      UNION SELECT customer FROM head WHERE failures > 0)";
 
 fn looks(
@@ -136,7 +137,8 @@ fn looks(
     };
     let only = filter.customer.as_ref().map(CustomerHashId::as_bytes);
     // Where very many are at rest and few are not, those few are found by their own indexes; else the next is never far.
-    let few: bool = tx.one(FEW_LOOKS, params![ms(now), FEW], |row| row.get(0))?;
+    let is_spread = matches!(filter.status, None | Some(JobStatus::Waiting | JobStatus::Held));
+    let few = is_spread && tx.one(FEW_LOOKS, params![ms(now), FEW], |row| row.get(0))?;
     let among = if few { AMONG_FEW } else { "" };
     let rows = tx.query(
         &format!(
