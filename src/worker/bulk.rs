@@ -13,9 +13,9 @@ use crate::store::rows::officer::NewNote;
 use crate::vault::Place;
 
 /// Customers in one transaction.
-const STEP: usize = 25;
+const STEP: usize = 10;
 /// The rest after a step.
-const REST: Duration = Duration::from_millis(50);
+const REST: Duration = Duration::from_millis(40);
 /// How often it is looked whether there is anything to do.
 const EVERY: Duration = Duration::from_millis(500);
 /// The wait after a failure.
