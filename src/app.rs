@@ -43,6 +43,8 @@ use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a starting replica waits for the database before it goes on without.
+const START_WAIT: Duration = Duration::from_secs(10);
 /// How long a stopping replica waits for the database to hear that it leaves.
 const LEAVE_WAIT: Duration = Duration::from_secs(2);
 /// Customers attended to at once: more than the calls to Nium that may run at once, so that storing and sealing go on
@@ -85,7 +87,9 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        match store.ready().await {
+        // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
+        let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
+        match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
             Err(
                 error @ (StoreError::Newer { .. }
                 | StoreError::HalfACopy
@@ -95,7 +99,7 @@ impl App {
                 return Err(error.into());
             }
             Err(error) => {
-                tracing::error!(%error, "the database is away; callbacks are spooled until it is back");
+                tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
             }
             Ok(()) => {}
         }

@@ -13,6 +13,7 @@ mod session;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -78,6 +79,8 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 const KEPT_FOR_WRITES: usize = 4;
 /// The pause after a step of a migration that did not succeed: those who were in its way, and were held up by it, go first.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
+/// What others hear meanwhile.
+const MIGRATES: &str = "it is being brought to this release's schema";
 
 /// Where the database is, and how to talk to it.
 #[derive(Clone)]
@@ -119,11 +122,44 @@ pub(super) struct Postgres {
     intake: Intake,
     rings: Arc<Notify>,
     schema: OnceCell<()>,
-    /// When a step of a migration failed last.
-    migration_failed: Mutex<Option<Instant>>,
+    steps: Arc<Steps>,
     used: Use,
     clock: Clock,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How a migration goes, whether or not somebody still waits for it.
+#[derive(Default)]
+struct Steps {
+    /// A step is under way.
+    under_way: AtomicBool,
+    /// When one failed last.
+    failed: Mutex<Option<Instant>>,
+}
+
+/// A step of a migration, until this is dropped.
+struct Step(Arc<Steps>);
+
+impl Step {
+    /// Begins one, unless one is under way or has just failed.
+    fn begin(steps: &Arc<Steps>) -> Option<Self> {
+        let failed = *steps.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_resting = failed.is_some_and(|at| at.elapsed() < MIGRATE_AGAIN);
+        let begins = !is_resting && !steps.under_way.swap(true, Ordering::SeqCst);
+        begins.then(|| Self(Arc::clone(steps)))
+    }
+
+    fn take(&self, session: &Session) -> Result<(), StoreError> {
+        let taken = migrate::postgres_step(session);
+        *self.0.failed.lock().unwrap_or_else(PoisonError::into_inner) = taken.is_err().then(Instant::now);
+        taken
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.0.under_way.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Postgres {
@@ -161,7 +197,7 @@ impl Postgres {
             intake,
             rings,
             schema: OnceCell::new(),
-            migration_failed: Mutex::default(),
+            steps: Arc::default(),
             used,
             clock,
             thread: Mutex::new(thread),
@@ -198,7 +234,6 @@ impl Postgres {
     /// Brings the database to this release's schema, a step at a time, each with limits of its own: on a database that has
     /// grown a step takes minutes.
     async fn migrate(&self) -> Result<(), StoreError> {
-        let lock = || self.migration_failed.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match self.run("BEGIN READ ONLY", &WORK, migrate::postgres_schema).await? {
                 Schema::Runs => return Ok(()),
@@ -208,13 +243,10 @@ impl Postgres {
                 }
                 Schema::Older { .. } | Schema::Empty => {}
             }
-            if lock().is_some_and(|at| at.elapsed() < MIGRATE_AGAIN) {
-                let why = "its schema is not this release's yet; the migration goes on in a moment";
-                return Err(StoreError::Unavailable(why.to_owned()));
-            }
-            let stepped = self.run("BEGIN", &LONG, migrate::postgres_step).await;
-            *lock() = stepped.is_err().then(Instant::now);
-            stepped?;
+            let Some(step) = Step::begin(&self.steps) else {
+                return Err(StoreError::Unavailable(MIGRATES.to_owned()));
+            };
+            self.run("BEGIN", &LONG, move |session| step.take(session)).await?;
         }
     }
 

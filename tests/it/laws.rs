@@ -408,7 +408,7 @@ async fn what_was_spooled_and_stored_is_one_delivery(ground: Ground) {
     assert_eq!(count().await, 3);
     let callbacks = ground.store.callbacks(None, None, 9).await.unwrap();
     assert_eq!((callbacks[0].received_at, callbacks[0].last_received_at), (earlier, at));
-    // Not all of Nium's callbacks have an id.
+    // Without an id two callbacks of one moment cannot be told apart: evidence is rather there twice than not at all.
     let nameless = Nudge {
         customer: Some(id(2)),
         looks: true,
@@ -417,8 +417,7 @@ async fn what_was_spooled_and_stored_is_one_delivery(ground: Ground) {
         template: None,
     };
     ground.store.record(nameless.clone(), at).await.unwrap();
-    ground.store.record_again(nameless.clone(), at).await.unwrap();
-    ground.store.record_again(nameless, earlier).await.unwrap();
+    ground.store.record_again(nameless, at).await.unwrap();
     ground.folded().await;
     assert_eq!(ground.store.callbacks(Some(id(2)), None, 9).await.unwrap().len(), 2);
 }

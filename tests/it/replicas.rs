@@ -375,12 +375,16 @@ async fn a_database_that_restarts_and_is_gone_for_a_minute_loses_nothing() {
         fleet.until_ready(number, "ready").await;
     }
     traffic.end(&fleet.ground, seed).await;
-    let counted = fleet.number(&format!(
+    let counted = format!(
         "SELECT (SELECT coalesce(sum(deliveries), 0) FROM callback WHERE customer = {id})
              + (SELECT count(*) FROM callback_log WHERE customer = {id})",
         id = format!("decode('{:032x}', 'hex')", u128::from(seed))
-    ));
-    assert!(counted >= i64::from(kept), "{counted} on file, {kept} answered 200");
+    );
+    let begun = Instant::now();
+    while fleet.number(&counted) < i64::from(kept) {
+        assert!(begun.elapsed() < PATIENCE, "{} on file, {kept} answered 200", fleet.number(&counted));
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

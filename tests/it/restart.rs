@@ -404,6 +404,20 @@ async fn every_acknowledged_callback_is_on_file(
         .collect();
     acknowledged.extend(load.iter().map(|ack| ack.request_id.clone()));
     assert!(!acknowledged.is_empty());
+    let begun = std::time::Instant::now();
+    loop {
+        let on_file = callbacks_on_file(ground).await;
+        let lost: Vec<_> = acknowledged.difference(&on_file).collect();
+        if lost.is_empty() {
+            return;
+        }
+        // What came last may still be in a spool or in the log.
+        assert!(begun.elapsed() < PATIENCE, "seed {seed}: acknowledged and lost: {lost:?}");
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+}
+
+async fn callbacks_on_file(ground: &Ground) -> BTreeSet<String> {
     let mut on_file = BTreeSet::new();
     let mut cursor = String::new();
     loop {
@@ -413,11 +427,9 @@ async fn every_acknowledged_callback_is_on_file(
         on_file.extend(items.iter().filter_map(|item| item["requestId"].as_str().map(str::to_owned)));
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+            None => return on_file,
         }
     }
-    let lost: Vec<_> = acknowledged.difference(&on_file).collect();
-    assert!(lost.is_empty(), "seed {seed}: acknowledged and lost: {lost:?}");
 }
 
 /// A receiver may see an id again (its answer was lost); two ids for one event would be a second telling.

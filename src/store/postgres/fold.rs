@@ -55,8 +55,7 @@ const DELIVER: &str =
 // A spooled nudge of the same millisecond is the same delivery: its insert took too long, and it came both ways.
 const DELIVER_AGAIN: &str =
     "INSERT INTO callback AS c (id, customer, request_id, source, template, first_at, last_at, deliveries)
-     SELECT $1, $2, $3, $4, $5, $6, $6, 1 WHERE $3 IS NOT NULL OR NOT EXISTS (
-         SELECT 1 FROM callback WHERE customer = $2 AND request_id IS NULL AND first_at = $6)
+     VALUES ($1, $2, $3, $4, $5, $6, $6, 1)
      ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = c.deliveries + 1,
          first_at = least(c.first_at, excluded.first_at), last_at = greatest(c.last_at, excluded.last_at)
          WHERE excluded.last_at NOT IN (c.first_at, c.last_at)

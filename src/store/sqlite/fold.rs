@@ -23,8 +23,7 @@ const READ: &str = "SELECT id, at, customer, looks, source, request_id, template
 // A spooled nudge of the same millisecond is the same delivery: its insert took too long, and it came both ways.
 const DELIVER: &str =
     "INSERT INTO callback (id, customer, request_id, source, template, first_at, last_at, deliveries)
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 1 WHERE ?3 IS NOT NULL OR NOT ?7 OR NOT EXISTS (
-         SELECT 1 FROM callback WHERE customer = ?2 AND request_id IS NULL AND first_at = ?6)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1)
      ON CONFLICT (customer, request_id) DO UPDATE SET deliveries = deliveries + 1,
          first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)
          WHERE NOT (?7 AND excluded.last_at IN (first_at, last_at))
