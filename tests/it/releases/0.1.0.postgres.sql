@@ -25,6 +25,18 @@ DECLARE scroll NO SCROLL CURSOR FOR SELECT c.customer, c.version, c.data, c.sinc
      FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
          LEFT JOIN in_hand AS h ON h.customer = c.customer WHERE c.customer IN (SELECT customer FROM snapshot WHERE (facts::json ->> 'status') = $1 AND customer > $2 ORDER BY customer LIMIT 10000) AND c.state = $3 AND (facts::json ->> 'status') = $4 ORDER BY c.customer
 ;
+DECLARE scroll NO SCROLL CURSOR FOR SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note, NULL FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer  WHERE c.customer IN (SELECT customer FROM mark WHERE mark = $1 AND customer > $2 ORDER BY customer LIMIT 51) AND EXISTS (SELECT 1 FROM mark WHERE mark.mark = $3 AND mark.customer = c.customer) ORDER BY c.customer
+;
+DECLARE scroll NO SCROLL CURSOR FOR SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note, NULL FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer  WHERE c.customer IN (SELECT customer FROM snapshot WHERE (facts::json ->> 'compliance') = $1 AND customer > $2 ORDER BY customer LIMIT 10000) AND (facts::json ->> 'compliance') = $3 AND coalesce((facts::json ->> 'kind'), '') <> $4 AND c.since <= $5 ORDER BY c.customer
+;
+DECLARE scroll NO SCROLL CURSOR FOR SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note, NULL FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer  WHERE c.customer IN (SELECT customer FROM snapshot WHERE (facts::json ->> 'status') = $1 AND customer > $2 ORDER BY customer LIMIT 10000) AND c.state = $3 AND (facts::json ->> 'status') = $4 ORDER BY c.customer
+;
 DECLARE scroll NO SCROLL CURSOR FOR SELECT customer, 0, 0, 0, 0, 0, 0, 0, looked_at, facts, sealed FROM snapshot
          WHERE marked = 0 AND customer > $1 ORDER BY customer
 ;
@@ -64,7 +76,12 @@ DELETE FROM redirect WHERE customer = $1
 ;
 DELETE FROM rfi WHERE customer = $1
 ;
+DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE ends_at < $1 LIMIT $2)
+;
 DELETE FROM standing WHERE at <> $1
+;
+DELETE FROM tally WHERE (measure, bucket, day) IN (
+             SELECT measure, bucket, day FROM tally WHERE day < $1 LIMIT $2)
 ;
 DELETE FROM visit WHERE hash IN (SELECT hash FROM visit WHERE ends_at <= $1 LIMIT $2)
 ;
@@ -111,6 +128,8 @@ INSERT INTO cases (customer, version, state, data, since, attempts_used, beside,
                  data = excluded.data, since = excluded.since, attempts_used = excluded.attempts_used,
                  beside = excluded.beside, next_what = excluded.next_what, next_at = excluded.next_at
              WHERE cases.version <= excluded.version AND excluded.version <= cases.version + 1
+;
+INSERT INTO correction (effect, customer, sealed) VALUES ($1, $2, $3)
 ;
 INSERT INTO data_key (customer, wrapped, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 ;
@@ -203,6 +222,14 @@ INSERT INTO sweep (kind, asked_by, asked_at, due_at)
 INSERT INTO tally AS t (day, measure, bucket, count) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (day, measure, bucket) DO UPDATE SET count = t.count + excluded.count
 ;
+INSERT INTO tally AS t (measure, bucket, day, count) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (measure, bucket, day) DO UPDATE SET count = t.count + excluded.count
+;
+SELECT (SELECT count(*) FROM
+             (SELECT 1 FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= $1 LIMIT $2) AS due)
+         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE lease_until IS NOT NULL AND holder >= '' LIMIT $2) AS held)
+         + (SELECT count(*) FROM (SELECT 1 FROM head WHERE failures > 0 LIMIT $2) AS failing) < $2
+;
 SELECT 1 FROM audit WHERE seq IS NOT NULL LIMIT 1
 ;
 SELECT 1 FROM audit WHERE seq IS NULL LIMIT 1
@@ -239,6 +266,10 @@ SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next
      FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
          LEFT JOIN in_hand AS h ON h.customer = c.customer WHERE c.customer = $1
 ;
+SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next_what, c.next_at,
+        s.looked_at, s.facts, s.sealed, h.taken_by, h.since, h.note FROM cases AS c LEFT JOIN snapshot AS s ON s.customer = c.customer
+         LEFT JOIN in_hand AS h ON h.customer = c.customer WHERE c.customer = $1
+;
 SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)
 ;
 SELECT coalesce(max(position), 0) FROM event
@@ -257,15 +288,23 @@ SELECT count(*) FROM finding WHERE missing = 1 AND found_at > $1
 ;
 SELECT count(*) FROM head WHERE due_at <= $1 AND lease_until IS NULL
 ;
+SELECT count(*) FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= $1 AND lease_until IS NULL
+;
 SELECT count(*), NULL FROM audit WHERE seq IS NULL
 ;
 SELECT count(*), NULL FROM head WHERE failures > 0
 ;
 SELECT count(*), min(asked_at) FROM approval WHERE status = 'open'
 ;
+SELECT count(*), min(created_at) FROM effect
+                 WHERE status = 'failed' AND destination IS NOT NULL AND seq > 0
+;
 SELECT count(*), min(created_at) FROM effect WHERE ended_at IS NULL AND attempts > forgiven
 ;
 SELECT count(*), min(created_at) FROM effect WHERE status = 'failed' AND destination IS NOT NULL
+;
+SELECT count(*), min(due_at) FROM head
+         WHERE rank IN (0, 1, 2, 3) AND due_at <= $1 AND lease_until IS NULL
 ;
 SELECT count(*), min(due_at) FROM head WHERE due_at <= $1 AND lease_until IS NULL
 ;
@@ -282,6 +321,11 @@ SELECT customer FROM mark WHERE mark = $1 AND customer > $2 ORDER BY customer LI
 SELECT customer FROM snapshot WHERE (facts::json ->> 'compliance') = $1 AND customer > $2 ORDER BY customer LIMIT 10000 OFFSET 9999
 ;
 SELECT customer FROM snapshot WHERE (facts::json ->> 'status') = $1 AND customer > $2 ORDER BY customer LIMIT 10000 OFFSET 9999
+;
+SELECT customer, due_at, lease_until, failures FROM head
+         WHERE customer > $1 AND customer = coalesce($2, customer) AND (lease_until IS NOT NULL OR failures > 0 OR due_at <= $4) AND customer IN (SELECT customer FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= $4
+     UNION SELECT customer FROM head WHERE lease_until IS NOT NULL AND holder >= ''
+     UNION SELECT customer FROM head WHERE failures > 0) ORDER BY customer LIMIT $3
 ;
 SELECT customer, due_at, lease_until, failures FROM head
          WHERE customer > $1 AND customer = coalesce($2, customer) AND (lease_until IS NOT NULL OR failures > 0 OR due_at <= $4) ORDER BY customer LIMIT $3
@@ -363,9 +407,29 @@ SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
              AND customer = coalesce($2, customer)) AS job
      WHERE kind = coalesce($3, kind) AND status = coalesce($4, status) ORDER BY seq LIMIT $5
 ;
+SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
+         SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
+             CASE WHEN lane IN ('webhook', 'email', 'officer') THEN lane ELSE kind END AS kind,
+             CASE WHEN status = 'failed' THEN 'failed' WHEN status = 'sending' OR lease_until > $6 THEN 'held'
+                  WHEN attempts > forgiven THEN 'failing' ELSE 'waiting' END AS status
+         FROM effect WHERE ended_at IS NULL AND seq > $1
+             AND customer = coalesce($2, customer)) AS job
+     WHERE kind = coalesce($3, kind) AND status = coalesce($4, status) ORDER BY seq LIMIT $5
+;
+SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
+         SELECT seq, customer, created_at, due_at, attempts - forgiven AS attempts, outcome,
+             CASE WHEN lane IN ('webhook', 'email', 'officer') THEN lane ELSE kind END AS kind,
+             CASE WHEN status = 'failed' THEN 'failed' WHEN status = 'sending' OR lease_until > $6 THEN 'held'
+                  WHEN attempts > forgiven THEN 'failing' ELSE 'waiting' END AS status
+         FROM effect WHERE status = 'failed' AND destination IS NOT NULL AND seq > $1
+             AND customer = coalesce($2, customer)) AS job
+     WHERE kind = coalesce($3, kind) AND status = coalesce($4, status) ORDER BY seq LIMIT $5
+;
 SELECT seq, epoch, key, customer, kind, coalesce((SELECT body FROM event WHERE id = event_id), payload),
          attempts, forgiven, destination, event_id, sealed FROM effect WHERE lane = $1 AND destination = $2 AND destination IS NOT NULL AND status = 'pending' AND behind = 0 AND due_at <= $3
      ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+;
+SELECT seq, id, word, filter, asked_by, asked_at, note, total, place, said, ended_at, cancelled_by FROM bulk WHERE ended_at IS NULL ORDER BY seq LIMIT 1
 ;
 SELECT seq, mac, key_id, signature FROM audit_head WHERE name = 'chain'
 ;
