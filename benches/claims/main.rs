@@ -18,8 +18,9 @@
 //! - Intake beside the cleaning up of a million old callbacks, in turn with intake alone: p50 0.9, p99 0.9.
 //! - Churn with the settings of the tables and without, side by side, 7,000 callbacks about 3,000 customers: fill factor 85 pays
 //!   for `cases` (99 % of updates are HOT, 93 % without). For `head` and `effect` it does not: none of their updates is HOT
-//!   either way, since `due_at` is in an index, and the tables are 18 % and 9 % larger. Dead rows stay below two thousand in
-//!   both.
+//!   either way, since `due_at` is in an index, and the tables are 18 % and 7 % larger. The log keeps up to 5,000 dead rows
+//!   (400 KiB) with its settings and none without. `head`, `cases` and the log did not grow in the second part; the claim cost
+//!   1.12 of the first with, 1.17 without.
 
 mod churn;
 mod fill;
