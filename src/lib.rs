@@ -77,6 +77,8 @@
 //! - What happens by itself, and when: `src/flow/timers.rs`. What is stuck: `src/store/sql/jobs.rs`.
 //! - What is stored: `src/store/migrations`; what a transaction does, on either database: `src/store/sql`; what the two do
 //!   differently: `src/store/sqlite.rs` and `src/store/postgres.rs`, function by function, `differs:` says why.
+//! - What several replicas share and how the database is reached: `src/store/postgres`, `tests/it/stores.rs`; what a release does
+//!   on the schema of the next: `tests/it/replay.rs`, `tests/it/schema.rs`.
 //! - What Nium says and how leniently it is read: `src/domain/status.rs`, `src/nium/parse.rs`.
 //! - Who has the turn at an endpoint: `src/store/sql/tells.rs`; what the feed gives: `src/store/sql/events.rs`.
 //! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`;

@@ -10,7 +10,17 @@
 //! cargo bench --bench claims -- --store-url postgres://… --retention   intake beside the cleaning up of old callbacks
 //! ```
 //!
-//! Figures are ratios within one run: absolute times move from machine to machine.
+//! Figures are ratios within one run: absolute times move from machine to machine. These were had beside others on two cores,
+//! from an unoptimised build (`--profile dev`), on PostgreSQL 15:
+//!
+//! - A claim with 1 k, 1 M, 10 M waiting customers: PostgreSQL 1, 0.6, 0.4 (less load at the end); SQLite in memory 1, 0.7, 0.7.
+//!   SQLite on a disk 1, 0.9, and 8.9 just after ten million rows were written: that is the disk, which still writes them.
+//! - Intake beside the cleaning up of a million old callbacks, in turn with intake alone: p50 0.9, p99 0.9.
+//! - Churn with the settings of the tables and without, side by side, 7,000 callbacks about 3,000 customers: fill factor 85 pays
+//!   for `cases` (99 % of updates are HOT, 93 % without). For `head` and `effect` it does not: none of their updates is HOT
+//!   either way, since `due_at` is in an index, and the tables are 18 % and 7 % larger. The log keeps up to 5,000 dead rows
+//!   (400 KiB) with its settings and none without. `head`, `cases` and the log did not grow in the second part; the claim cost
+//!   1.12 of the first with, 1.17 without.
 
 mod churn;
 mod fill;

@@ -1,5 +1,6 @@
 //! During a rolling update the release before runs on the schema of the next one. What each release says to PostgreSQL is
-//! kept in `tests/it/releases`; the newest schema must understand all of it.
+//! kept in `tests/it/releases`; the newest schema must understand all of it. What a whole life of it did is done again by
+//! `replay`.
 //!
 //! `REINSTATE_TEST_UPDATE=1` writes down what this release says; do that before a release, and never to an older file.
 
@@ -118,7 +119,7 @@ async fn what_every_release_says_is_understood_by_the_newest_schema() {
     let newest = &fleet.ground.database;
     for file in std::fs::read_dir(folder()).unwrap() {
         let path = file.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "sql") {
+        if path.extension().is_none_or(|kind| kind != "sql") {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();

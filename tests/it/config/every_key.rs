@@ -35,6 +35,15 @@ macro_rules! case {
     };
 }
 
+const SIGN_ON: &[(&str, &str)] = &[
+    ("REINSTATE__ADMIN__SIGN_ON_HEADER", "x-auth-request-email"),
+    ("REINSTATE__ADMIN__SIGN_ON_FROM", "10.0.0.7"),
+];
+
+fn sign_on(config: &Config) -> &reinstate::config::SignOn {
+    config.admin.sign_on.as_ref().unwrap()
+}
+
 fn millis(wait: Duration, expected: u64) -> bool {
     wait == Duration::from_millis(expected)
 }
@@ -66,6 +75,19 @@ fn sections_of_ours() -> Vec<Case> {
         case!("admin.bootstrap_token", "0123456789abcdef", "\"0123456789abcdef\"", &[],
             |c| c.admin.bootstrap_token.as_ref().is_some_and(|token| token.matches("0123456789abcdef")),
             "0123456789abcde" => "must have 16 to 512 characters, not 15"),
+        case!("admin.sign_on_header", "X-Auth-Request-Email", "\"x-auth-request-email\"", SIGN_ON,
+            |c| sign_on(c).header == "x-auth-request-email", "x auth" => "must be the name of a header, not \"x auth\""),
+        case!("admin.sign_on_groups_header", "X-Groups", "\"x-groups\"", SIGN_ON,
+            |c| sign_on(c).groups_header.as_deref() == Some("x-groups"),
+            "x groups" => "must be the name of a header, not \"x groups\""),
+        case!("admin.sign_on_from", "10.0.0.7,::1", "[\"10.0.0.7\", \"::1\"]", SIGN_ON,
+            |c| sign_on(c).from.len() == 2, "0.0.0.0/0" => "names every address there is: anybody could claim to be anybody"),
+        case!("admin.sign_on_admins", "root@example.test", "[\"root@example.test\"]", SIGN_ON,
+            |c| sign_on(c).admins == ["root@example.test"], "\u{7}" => "must have 1 to 200 characters"),
+        case!("admin.sign_on_officers", "compliance,ada", "[\"compliance\", \"ada\"]", SIGN_ON,
+            |c| sign_on(c).officers == ["compliance", "ada"], "\u{7}" => "must have 1 to 200 characters"),
+        case!("admin.sign_on_viewers", "*", "[\"*\"]", SIGN_ON,
+            |c| sign_on(c).viewers == ["*"], "\u{7}" => "must have 1 to 200 characters"),
         case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
             |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
             "postgres://db/kyc?sslmode=prefer" => "has an sslmode that gives in to whoever stands in between: write \
