@@ -312,9 +312,11 @@ async fn completion_scripts_know_the_commands() {
             assert!(said.out.contains(word), "{shell} does not know {word}");
         }
     }
-    let mut bash = tokio::process::Command::new("bash");
-    let script = reinstate(&house, &["completions", "bash"], &[]).await.out;
-    let checked = bash.args(["-n", "-c", &script]).output().await.unwrap();
+    // A script is longer than an argument may be.
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("completions.bash");
+    std::fs::write(&script, reinstate(&house, &["completions", "bash"], &[]).await.out).unwrap();
+    let checked = tokio::process::Command::new("bash").arg("-n").arg(&script).output().await.unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     assert_eq!(reinstate(&house, &["completions", "basic"], &[]).await.code, Some(64));
     house.close().await;
