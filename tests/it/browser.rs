@@ -7,8 +7,9 @@ use crate::house::install_crypto;
 
 pub struct Browser {
     http: Client,
-    base: String,
+    pub base: String,
     pub cookies: Vec<(String, String)>,
+    pub language: &'static str,
     /// Headers that go with every request.
     pub always: Vec<(&'static str, String)>,
 }
@@ -49,6 +50,12 @@ impl Seen {
         self.headers.get(RETRY_AFTER).map(|wait| wait.to_str().unwrap())
     }
 
+    /// What a form of the page carries.
+    #[track_caller]
+    pub fn form(&self) -> String {
+        self.field("form")
+    }
+
     /// The value of the first field of this name.
     #[track_caller]
     pub fn field(&self, name: &str) -> String {
@@ -63,13 +70,15 @@ impl Browser {
         install_crypto();
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = http.tls_certs_only([]).build().unwrap();
-        Self { http, base: format!("http://{address}"), cookies: Vec::new(), always: Vec::new() }
+        let base = format!("http://{address}");
+        Self { http, base, cookies: Vec::new(), language: "en", always: Vec::new() }
     }
 
     pub async fn send(&mut self, method: Method, path: &str, body: Option<(String, Vec<u8>)>) -> Seen {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
+        let mut request = self.http.request(method, url).header("accept-language", self.language);
         for (name, value) in &self.always {
             request = request.header(*name, value);
         }
@@ -96,17 +105,37 @@ impl Browser {
         self.send(Method::GET, path, None).await
     }
 
-    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let body: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    pub async fn post(&mut self, path: &str, body: &str) -> Seen {
         let kind = "application/x-www-form-urlencoded".to_owned();
-        self.send(Method::POST, path, Some((kind, body.join("&").into_bytes()))).await
+        self.send(Method::POST, path, Some((kind, body.as_bytes().to_vec()))).await
+    }
+
+    /// Sends a form with these fields.
+    pub async fn fill(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        self.post(path, &fields.join("&")).await
+    }
+
+    /// A form with files: an entry is a file where it has a name of one.
+    pub async fn submit(&mut self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Seen {
+        let mut body = Vec::new();
+        for (name, file, bytes) in parts {
+            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+            body.extend(
+                format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes(),
+            );
+            body.extend(*bytes);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--x--\r\n");
+        self.send(Method::POST, path, Some(("multipart/form-data; boundary=x".to_owned(), body))).await
     }
 
     /// Sends a form of a page, with the session's token in it.
     pub async fn act(&mut self, page: &Seen, path: &str, fields: &[(&str, &str)]) -> Seen {
         let form = page.field("form");
-        self.post(path, &[&[("form", form.as_str())], fields].concat()).await
+        self.fill(path, &[&[("form", form.as_str())], fields].concat()).await
     }
 }
 

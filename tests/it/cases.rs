@@ -122,14 +122,14 @@ async fn whoever_only_reads_says_no_word_and_a_changed_count_does_nothing() {
     let said = String::from_utf8(made.stdout).unwrap();
     let token = said.split_whitespace().find(|word| word.len() > 40).unwrap();
     let mut viewer = Browser::at(house.admin);
-    viewer.post("/sign-in", &[("token", token)]).await.leads_to("/");
+    viewer.fill("/sign-in", &[("token", token)]).await.leads_to("/");
     let page = viewer.get("/cases?view=needs_officer").await;
     page.is(200).has(&waiting[0]).lacks("/bulk/preview");
     for path in ["/bulk/preview", "/bulk", "/bulk/none/cancel"] {
         viewer.act(&page, path, &[("view", "needs_officer"), ("word", "close")]).await.is(403);
     }
     let mut officer = Browser::at(house.admin);
-    officer.post("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    officer.fill("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
     let page = officer.get("/cases?view=needs_officer").await;
     page.is(200).has("/bulk/preview");
     let fields = [("view", "needs_officer"), ("word", "close"), ("confirm", "2"), ("once", "one")];

@@ -38,14 +38,14 @@ fn person(house: &House, name: &str, role: &str) {
 
 async fn sign_in(house: &House, name: &str) -> Browser {
     let mut browser = Browser::at(house.admin);
-    browser.post("/sign-in", &[("name", name), ("password", PASSWORD)]).await.leads_to("/");
+    browser.fill("/sign-in", &[("name", name), ("password", PASSWORD)]).await.leads_to("/");
     browser
 }
 
 /// Somebody with the token of the configuration.
 async fn administrator(house: &House) -> Browser {
     let mut browser = Browser::at(house.admin);
-    browser.post("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    browser.fill("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
     browser
 }
 
@@ -61,13 +61,13 @@ async fn whoever_signs_in_gets_a_session_and_whoever_leaves_has_none() {
     let mut stranger = Browser::at(house.admin);
     stranger.get("/jobs?kind=look").await.leads_to("/sign-in?next=/jobs%3Fkind%3Dlook");
     stranger.get("/").await.leads_to("/sign-in");
-    let wrong = stranger.post("/sign-in", &[("name", "ada"), ("password", "wrong")]).await;
+    let wrong = stranger.fill("/sign-in", &[("name", "ada"), ("password", "wrong")]).await;
     wrong.is(401).has("are not right").lacks("wrong\"");
     assert_eq!(stranger.cookies, []);
 
     let mut ada = Browser::at(house.admin);
     let answer =
-        ada.post("/sign-in", &[("name", "ada"), ("password", PASSWORD), ("next", "/jobs?kind=look")]).await;
+        ada.fill("/sign-in", &[("name", "ada"), ("password", PASSWORD), ("next", "/jobs?kind=look")]).await;
     answer.leads_to("/jobs?kind=look");
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
     assert!(
@@ -117,7 +117,7 @@ async fn a_session_ends_with_time_with_the_password_with_the_person_and_with_the
     let token = made.lines().find(|line| line.starts_with("rst_")).unwrap().to_owned();
     let id = made.split_whitespace().nth(if made.starts_with("rst_") { 2 } else { 1 }).unwrap().to_owned();
     let mut eve = Browser::at(house.admin);
-    eve.post("/sign-in", &[("token", &token)]).await.leads_to("/");
+    eve.fill("/sign-in", &[("token", &token)]).await.leads_to("/");
     eve.get("/jobs").await.is(200).has("eve");
     let (ok, said) = command(&house, &["token", "revoke", &id], "");
     assert!(ok, "{said}");
@@ -131,7 +131,7 @@ async fn passwords_are_not_guessed_and_the_backends_token_opens_no_page() {
     person(&house, "ada", "officer");
     let tries = (0..8).map(|_| async {
         let mut browser = Browser::at(house.admin);
-        browser.post("/sign-in", &[("name", "ada"), ("password", "wrong wrong wrong")]).await
+        browser.fill("/sign-in", &[("name", "ada"), ("password", "wrong wrong wrong")]).await
     });
     let answers: Vec<Seen> = futures_util::future::join_all(tries).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
@@ -143,16 +143,16 @@ async fn passwords_are_not_guessed_and_the_backends_token_opens_no_page() {
     house
         .eventually("ada gets in", async || {
             let mut ada = Browser::at(house.admin);
-            ada.post("/sign-in", &[("name", "ada"), ("password", PASSWORD)]).await.status == 303
+            ada.fill("/sign-in", &[("name", "ada"), ("password", PASSWORD)]).await.status == 303
         })
         .await;
     let (_, made) = command(&house, &["token", "create", "--role", "app", "--name", "backend"], "");
     let token = made.lines().find(|line| line.starts_with("rst_")).unwrap().to_owned();
     let mut browser = Browser::at(house.admin);
-    browser.post("/sign-in", &[("token", &token)]).await.is(403).has("for the app backend");
-    browser.post("/sign-in", &[("token", "rst_nobody")]).await.is(401);
+    browser.fill("/sign-in", &[("token", &token)]).await.is(403).has("for the app backend");
+    browser.fill("/sign-in", &[("token", "rst_nobody")]).await.is(401);
     let long = "x".repeat(2_000);
-    browser.post("/sign-in", &[("name", &long), ("password", &long)]).await.is(422);
+    browser.fill("/sign-in", &[("name", &long), ("password", &long)]).await.is(422);
     house.close().await;
 }
 
@@ -216,12 +216,12 @@ async fn a_form_of_another_site_or_session_does_nothing() {
     let case = format!("/cases/{id}");
     let word = format!("{case}/word");
     let foreign = bootstrap.get(&case).await.field("form");
-    ada.post(&word, &[("word", "final")]).await.is(403).has("not one of this session");
-    ada.post(&word, &[("word", "final"), ("form", &foreign)]).await.is(403).has("not one of this session");
+    ada.fill(&word, &[("word", "final")]).await.is(403).has("not one of this session");
+    ada.fill(&word, &[("word", "final"), ("form", &foreign)]).await.is(403).has("not one of this session");
     let page = ada.get(&case).await;
     ada.always = vec![("sec-fetch-site", "cross-site".to_owned())];
     ada.act(&page, &word, &[("word", "final")]).await.is(403).has("another site");
-    Browser::at(house.admin).post(&word, &[("word", "final")]).await.is(403).has("session is over");
+    Browser::at(house.admin).fill(&word, &[("word", "final")]).await.is(403).has("session is over");
     let (_, shown) = house.get(&format!("/v1/customers/{id}")).await;
     assert_eq!(shown["state"], "awaiting_correction");
     house.close().await;

@@ -17,6 +17,7 @@ mod chromium;
 mod commands;
 mod config;
 mod console;
+mod console_looks;
 mod console_pages;
 mod crash;
 mod damage;

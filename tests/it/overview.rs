@@ -247,7 +247,7 @@ async fn parameters_are_checked() {
 /// A browser without a script, signed in as the first administrator.
 async fn visitor(house: &House) -> Browser {
     let mut browser = Browser::at(house.admin);
-    browser.post("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    browser.fill("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
     browser
 }
 
