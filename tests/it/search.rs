@@ -320,7 +320,7 @@ fn before_marks(path: &std::path::Path) {
         .execute_batch(
             "DROP TRIGGER snapshot_takes_its_marks; DROP TABLE mark; DROP INDEX snapshot_unmarked;
              ALTER TABLE snapshot DROP COLUMN marked; DROP INDEX snapshot_by_compliance; DROP INDEX snapshot_by_status; DROP TABLE note; DROP TRIGGER in_hand_while_parked;
-             DROP TABLE in_hand; DROP TABLE approval; ALTER TABLE head DROP COLUMN holder;
+             DROP TABLE in_hand; DROP TABLE approval; DROP INDEX head_held; ALTER TABLE head DROP COLUMN holder;
              CREATE TABLE was AS SELECT seq, key, customer, lane, kind, status, due_at, epoch, lease_until, attempts,
                  created_at, ended_at, coalesce(payload, (SELECT body FROM event WHERE id = event_id)) AS payload, sealed,
                  said, outcome, forgiven, progress FROM effect;
