@@ -183,8 +183,17 @@ impl Chromium {
     }
 
     pub async fn click(&self, css: &str) {
-        let id = self.find(css).await;
-        self.ask(Method::POST, &format!("/element/{id}/click"), json!({})).await;
+        // A page that reads itself anew may replace what was just found.
+        let mut last = Value::Null;
+        for _ in 0..BETWEEN_PAGES_MAX {
+            let id = self.find(css).await;
+            match self.raw(Method::POST, &format!("/element/{id}/click"), json!({})).await {
+                Ok(_) => return,
+                Err(error) if error["error"] == "stale element reference" => last = error,
+                Err(error) => panic!("{css} cannot be clicked: {error}"),
+            }
+        }
+        panic!("{css} does not stay: {last}");
     }
 
     pub async fn fill(&self, css: &str, text: &str) {
