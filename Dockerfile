@@ -4,8 +4,8 @@ FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /build
 # Dependencies alone first, so that a change of the source does not build them again.
 COPY Cargo.toml Cargo.lock askama.toml ./
-RUN mkdir -p src benches/intake benches/claims tests/it \
-    && echo 'fn main() {}' | tee src/main.rs benches/intake/main.rs benches/claims/main.rs > tests/it/main.rs \
+RUN mkdir -p src benches/claims benches/console benches/intake tests/it \
+    && echo 'fn main() {}' | tee src/main.rs benches/claims/main.rs benches/console/main.rs benches/intake/main.rs > tests/it/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin reinstate \
     && rm -rf src target/release/reinstate target/release/.fingerprint/reinstate-* target/release/deps/*reinstate-*
