@@ -7,6 +7,10 @@
 //! cargo bench --bench console -- --customers 20000 --only journeys  fewer, and only pages whose address has this in it
 //! cargo bench --bench console -- --folder /var/tmp/million          fills it the first time and keeps it
 //! ```
+//!
+//! Had on two cores with both databases measured at once, release build, 1 M customers: every page of the console within 24 ms at
+//! p95 on SQLite and 104 ms on PostgreSQL 15. `/readyz?verbose` and `/metrics`, which count cases by state, took 269 and 240 ms on
+//! SQLite, 332 and 295 ms on PostgreSQL.
 
 mod fill;
 mod pages;
