@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::case::{nobody, short};
+use super::case::nobody;
 use super::door::trouble;
 use super::form::Form;
 use super::shell::{Frame, Here, words};
@@ -135,7 +135,7 @@ pub(super) async fn block(
     };
     let text = |pointer: &str| answered.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let confirm = Confirm {
-        frame: state.frame(&who, Here::Cases, format!("Block {} for good?", short(place.id))),
+        frame: state.frame(&who, Here::Cases, format!("Block {} for good?", place.id.short())),
         id: place.id,
         form: &who.form,
         once: (state.ops.fresh_id)().to_string(),
@@ -278,7 +278,7 @@ pub(super) async fn personal(
         nium: value(personal.at_nium.get(name)),
     });
     let shown = Shown {
-        frame: state.frame(&who, Here::Cases, format!("What is personal about {}", short(place.id))),
+        frame: state.frame(&who, Here::Cases, format!("What is personal about {}", place.id.short())),
         id: place.id,
         fields: fields.collect(),
         corrections: personal.corrections.iter().map(|one| told(&state.ops, one)).collect(),

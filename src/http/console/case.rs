@@ -90,7 +90,7 @@ pub(super) async fn show(
     };
     let Read { row, shown, lines, asked } = read;
     let now = state.ops.clock.now();
-    let mut frame = state.frame(&who, Here::Cases, format!("Case {}", short(id)));
+    let mut frame = state.frame(&who, Here::Cases, format!("Case {}", id.short()));
     (frame.said, frame.live) = (Said::of(&uri), Some(format!("?customer={id}")));
     let case = Case {
         id,
@@ -110,11 +110,6 @@ pub(super) async fn show(
         frame,
     };
     page(StatusCode::OK, &case)
-}
-
-/// The beginning of an id, as people call a case.
-pub(super) fn short(id: CustomerHashId) -> String {
-    id.to_string().chars().take(8).collect()
 }
 
 /// Nobody of this id is known.
