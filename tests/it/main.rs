@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod attacks;
 mod audit;
 mod browser;
 mod bulk;
@@ -25,6 +26,7 @@ mod database;
 mod destinations;
 mod disk;
 mod events;
+mod fuzz;
 mod house;
 mod jobs;
 mod journeys;
@@ -46,6 +48,7 @@ mod page_looks;
 mod pages;
 mod peers;
 mod postgres;
+mod promises;
 mod proxy;
 mod reach;
 mod releases;
@@ -59,6 +62,7 @@ mod serve;
 mod smtp;
 mod stores;
 mod strict;
+mod supply;
 mod sweep;
 mod tidy;
 mod timers;
