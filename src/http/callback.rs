@@ -174,7 +174,10 @@ impl CallbackState {
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         // Without an address there is nothing to hold against the list.
         let peer = peer.ok_or(Refusal::AddressNotAllowed)?.0.ip();
-        self.access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path))?;
+        self.access
+            .check_head(peer, &head.headers, secret_segment(head.uri.path(), path))
+            // Not above debug: whoever is turned away could fill the log. The counter tells.
+            .inspect_err(|why| tracing::debug!(%peer, why = why.as_str(), "a caller is turned away"))?;
         let body = body::read(body, wanted, self.options.body_wait).await?;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         self.access.check_signature(&head.headers, target, &body)?;

@@ -10,7 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 pub use self::intake::IntakeMetrics;
-pub use self::rows::RowMetrics;
+pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
 pub use self::work::{CallCounts, WorkMetrics};
 

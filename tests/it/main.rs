@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking, in its helpers too"
 )]
 
+mod alerts;
 mod api;
 mod attacks;
 mod audit;
