@@ -12,7 +12,7 @@ use anyhow::Context;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use self::faces::{callback_state, console_state, page_state, public_options};
+use self::faces::{admin_options, callback_state, console_state, page_state, public_options};
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
 use crate::domain::application::Region;
@@ -138,13 +138,13 @@ impl App {
             public: Listener {
                 socket: public,
                 router: crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
-                options: public_options(config).await?,
+                options: public_options(config, &health.metrics).await?,
                 handle: Handle::new(),
             },
             admin: Listener {
                 socket: admin,
                 router: crate::http::admin_router(&api, &console_state(config, &api, &health)?, &health),
-                options: serve::Options::default(),
+                options: admin_options(config, &health.metrics).await?,
                 handle: Handle::new(),
             },
             worker: Arc::new(Worker::new(parts)),
@@ -214,7 +214,7 @@ impl App {
         }
         life.soft().cancel();
         for handle in &handles {
-            handle.graceful_shutdown(Some(GRACE));
+            handle.graceful_shutdown(GRACE);
         }
         let finished = life.finished();
         tokio::pin!(finished);

@@ -1,8 +1,10 @@
 //! What the two listeners need, out of the configuration: the intake, the hosted page, the console.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use anyhow::Context;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -12,11 +14,14 @@ use crate::http::callback::{self, CallbackState};
 use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
-use crate::http::serve;
+use crate::http::serve::{self, Certificates};
 use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::spool::Spool;
 use crate::store::Store;
+
+/// Most connections of the admin listener; officers and the app backend are few.
+const ADMIN_CONNECTIONS_MAX: usize = 2_000;
 
 /// The hosted page, where the public listener has an address.
 pub(super) fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
@@ -105,19 +110,56 @@ pub(super) fn callback_state(
     Ok(CallbackState::new(places, &metrics.intake, options))
 }
 
-pub(super) async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {
-    let public = &config.public;
-    let tls = match &public.tls {
-        Some(files) => {
-            let read = serve::tls_from_files(&files.cert, &files.key).await;
-            Some(read.with_context(|| format!("reading {} and public.tls_key", files.cert.display()))?)
-        }
-        None => None,
+/// Addresses of this machine: what comes from them comes through something of ours.
+const THIS_MACHINE: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+
+async fn certificates(tls: Option<&config::Tls>) -> anyhow::Result<Option<Certificates>> {
+    let Some(tls) = tls else { return Ok(None) };
+    let files = serve::Files {
+        certificate: tls.cert.clone(),
+        key: tls.key.clone(),
+        client_authority: tls.client_ca.clone(),
     };
+    Ok(Some(Certificates::load(files).await?))
+}
+
+pub(super) async fn public_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
+    let (public, callback) = (&config.public, &config.callback);
+    // Nium itself, and our own proxies, stand for many.
+    let known = THIS_MACHINE.iter().chain(&callback.trusted_proxies).chain(&callback.allow_from);
     Ok(serve::Options {
-        tls,
+        name: "public",
+        tls: certificates(public.tls.as_ref()).await.context("public.tls_cert")?,
+        balancers: public.proxy_protocol_from.clone(),
+        limits: serve::Limits {
+            connections_max: public.connections_max,
+            peer_connections_max: public.peer_connections_max,
+            peer_requests_per_second: public.peer_requests_per_second,
+            known: known.copied().collect(),
+            ..serve::Limits::default()
+        },
         handshake_wait: public.handshake_timeout,
         first_request_wait: public.header_timeout,
+        metrics: metrics.doors.clone(),
+        ..serve::Options::default()
+    })
+}
+
+pub(super) async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
+    let admin = &config.admin;
+    Ok(serve::Options {
+        name: "admin",
+        tls: certificates(admin.tls.as_ref()).await.context("admin.tls_cert")?,
+        balancers: admin.proxy_protocol_from.clone(),
+        limits: serve::Limits {
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            known: THIS_MACHINE.to_vec(),
+            ..serve::Limits::default()
+        },
+        metrics: metrics.doors.clone(),
         ..serve::Options::default()
     })
 }
