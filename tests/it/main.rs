@@ -46,6 +46,7 @@ mod page_looks;
 mod pages;
 mod peers;
 mod postgres;
+mod privacy;
 mod proxy;
 mod reach;
 mod releases;
