@@ -13,6 +13,7 @@ mod events;
 mod healthcheck;
 mod jobs;
 mod people;
+mod privacy;
 mod sandbox;
 mod search;
 mod serve;

@@ -20,6 +20,7 @@ mod officer;
 mod overview;
 mod people;
 mod postgres;
+mod privacy;
 pub mod rows;
 mod search;
 mod sql;

@@ -8,6 +8,7 @@ pub mod links;
 pub mod officer;
 pub mod overview;
 pub mod people;
+pub mod privacy;
 pub mod search;
 pub mod watch;
 

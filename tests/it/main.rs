@@ -51,6 +51,7 @@ mod page_looks;
 mod pages;
 mod peers;
 mod postgres;
+mod privacy;
 mod promises;
 mod proxy;
 mod reach;

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::ask::once;
 use super::column::{corrupt, maybe_timestamp, ms, timestamp};
 use super::work::put_history;
-use super::{audit, findings};
+use super::{audit, erase, findings};
 use crate::domain::audit::SERVICE;
 use crate::domain::snapshot::{Difference, Listed};
 use crate::store::error::StoreError;
@@ -177,6 +177,9 @@ fn compare(
         return Ok(false);
     }
     let held = findings::held(tx, listed.id)?;
+    if held.is_none() && erase::erasure(tx, listed.id)?.is_some() {
+        return Ok(false);
+    }
     if held.as_ref().is_some_and(|held| held.looked_at >= page.begun_at) {
         return Ok(false);
     }
