@@ -125,13 +125,15 @@ impl App {
             wake,
             metrics: metrics.work.clone(),
         };
-        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
+        let last_knock = Arc::default();
+        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone(), &last_knock)?;
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
+            last_knock,
         });
         let api = Arc::new(api_state(config, (vault, nium), &health, api_url, known));
         Ok(Self {
@@ -375,6 +377,14 @@ pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
         Ok(page) => Ok(page.total_customers),
         Err(ListError::Trouble(trouble)) => Err(trouble.kind.as_str().to_owned()),
         Err(ListError::Unreadable(why)) => Err(why.to_owned()),
+    }
+}
+
+/// Connects to the mail server and logs in; `None` where there is none. The error is a sentence.
+pub async fn knock_at_mail_server(config: &Config) -> Option<Result<(), String>> {
+    match mailer(config).transpose()? {
+        Ok(mailer) => Some(mailer.knock().await),
+        Err(error) => Some(Err(format!("{error:#}"))),
     }
 }
 

@@ -87,6 +87,7 @@
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
+//! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.
 

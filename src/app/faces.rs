@@ -12,6 +12,7 @@ use crate::http::callback::{self, CallbackState};
 use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
+use crate::http::knock::LastKnock;
 use crate::http::serve;
 use crate::metrics::Metrics;
 use crate::ops::Ops;
@@ -68,6 +69,7 @@ pub(super) fn callback_state(
     spool: &Arc<Spool>,
     metrics: &Metrics,
     clock: Clock,
+    last_knock: &Arc<LastKnock>,
 ) -> anyhow::Result<CallbackState> {
     let rules = &config.callback;
     let static_header = match &rules.static_header {
@@ -101,6 +103,7 @@ pub(super) fn callback_state(
         spool: Arc::clone(spool),
         clock,
         access: Arc::new(access),
+        last_knock: Arc::clone(last_knock),
     };
     Ok(CallbackState::new(places, &metrics.intake, options))
 }

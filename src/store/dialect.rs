@@ -4,6 +4,8 @@
 pub(super) struct Dialect {
     /// After a query that claims: rows that another replica is about to claim are passed over.
     pub(super) skip_locked: &'static str,
+    /// Name and version of the database, and the number of its schema.
+    pub(super) version: &'static str,
     /// How many callbacks wait in the log for the fold.
     pub(super) unfolded: &'static str,
     /// When the oldest of those came.

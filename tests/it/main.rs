@@ -25,6 +25,7 @@ mod damage;
 mod database;
 mod destinations;
 mod disk;
+mod doctor;
 mod events;
 mod house;
 mod jobs;

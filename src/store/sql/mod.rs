@@ -11,6 +11,7 @@ pub(super) mod dossier;
 pub(super) mod duty;
 pub(super) mod endpoints;
 pub(super) mod events;
+pub(super) mod examine;
 pub(super) mod findings;
 pub(super) mod hourly;
 pub(super) mod jobs;
