@@ -87,22 +87,7 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
-        let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
-        match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
-            Err(
-                error @ (StoreError::Newer { .. }
-                | StoreError::HalfACopy
-                | StoreError::Moving
-                | StoreError::NotDurable),
-            ) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
-            }
-            Ok(()) => {}
-        }
+        first_answer(&store).await?;
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
@@ -233,6 +218,27 @@ impl App {
         tracing::info!(well, "stopped");
         well && closed
     }
+}
+
+/// Waits for the database for a moment. What will never work out ends the start; otherwise callbacks are spooled until it can.
+async fn first_answer(store: &Store) -> Result<(), StoreError> {
+    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
+    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
+    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
+        Err(
+            error @ (StoreError::Newer { .. }
+            | StoreError::HalfACopy
+            | StoreError::Moving
+            | StoreError::NotDurable),
+        ) => {
+            return Err(error);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
+        }
+        Ok(()) => {}
+    }
+    Ok(())
 }
 
 /// Starts one of the loops that run until the soft stop.
