@@ -87,22 +87,7 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
-        let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
-        match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
-            Err(
-                error @ (StoreError::Newer { .. }
-                | StoreError::HalfACopy
-                | StoreError::Moving
-                | StoreError::NotDurable),
-            ) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
-            }
-            Ok(()) => {}
-        }
+        first_answer(&store).await?;
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
@@ -125,13 +110,15 @@ impl App {
             wake,
             metrics: metrics.work.clone(),
         };
-        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
+        let last_knock = Arc::default();
+        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone(), &last_knock)?;
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
+            last_knock,
         });
         let api = Arc::new(api_state(config, (vault, nium), &health, api_url, known));
         Ok(Self {
@@ -237,6 +224,27 @@ impl App {
         tracing::info!(well, "stopped");
         well && closed
     }
+}
+
+/// Waits for the database for a moment. What will never work out ends the start; otherwise callbacks are spooled until it can.
+async fn first_answer(store: &Store) -> Result<(), StoreError> {
+    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
+    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
+    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
+        Err(
+            error @ (StoreError::Newer { .. }
+            | StoreError::HalfACopy
+            | StoreError::Moving
+            | StoreError::NotDurable),
+        ) => {
+            return Err(error);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
+        }
+        Ok(()) => {}
+    }
+    Ok(())
 }
 
 /// Starts one of the loops that run until the soft stop.
@@ -381,6 +389,14 @@ pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
         Ok(page) => Ok(page.total_customers),
         Err(ListError::Trouble(trouble)) => Err(trouble.kind.as_str().to_owned()),
         Err(ListError::Unreadable(why)) => Err(why.to_owned()),
+    }
+}
+
+/// Connects to the mail server and logs in; `None` where there is none. The error is a sentence.
+pub async fn knock_at_mail_server(config: &Config) -> Option<Result<(), String>> {
+    match mailer(config).transpose()? {
+        Ok(mailer) => Some(mailer.knock().await),
+        Err(error) => Some(Err(format!("{error:#}"))),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::http::callback::{self, CallbackState};
 use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
+use crate::http::knock::LastKnock;
 use crate::http::serve::{self, Certificates};
 use crate::metrics::Metrics;
 use crate::ops::Ops;
@@ -73,6 +74,7 @@ pub(super) fn callback_state(
     spool: &Arc<Spool>,
     metrics: &Metrics,
     clock: Clock,
+    last_knock: &Arc<LastKnock>,
 ) -> anyhow::Result<CallbackState> {
     let rules = &config.callback;
     let static_header = match &rules.static_header {
@@ -106,6 +108,7 @@ pub(super) fn callback_state(
         spool: Arc::clone(spool),
         clock,
         access: Arc::new(access),
+        last_knock: Arc::clone(last_knock),
     };
     Ok(CallbackState::new(places, &metrics.intake, options))
 }

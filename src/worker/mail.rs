@@ -113,6 +113,11 @@ impl Mailer {
         )?;
         Ok(Self { server, from, options })
     }
+
+    /// Whether the server talks to us and takes our login; nothing is sent. The error is a sentence.
+    pub async fn knock(&self) -> Result<(), String> {
+        self.server.knock().await
+    }
 }
 
 /// What a message is about; the word is kept in the database.

@@ -105,6 +105,7 @@ pub(crate) fn start(options: Options) -> Door {
     };
     let access = Arc::new(Access::new(options.access));
     let places = callback::Places {
+        last_knock: Arc::default(),
         store: Arc::clone(&store),
         spool: Arc::clone(&spool),
         clock: Clock::System,

@@ -28,6 +28,7 @@ mod database;
 mod destinations;
 mod disk;
 mod doors;
+mod doctor;
 mod events;
 mod fuzz;
 mod house;
