@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::Value;
 
-use super::client::reachable;
+use super::client::beside;
 use super::runtime;
 use crate::app;
 use crate::config::{Config, Sources};
@@ -51,11 +51,13 @@ async fn examine(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     let client = Client::builder().timeout(LIMIT).build()?;
     nium(config, report).await;
     outside(config, &client, report).await;
-    let admin = format!("http://{}", reachable(config.admin.listen));
+    let (client, admin) = beside(&config.admin)?;
+    let client = client.timeout(LIMIT).build()?;
     match client.get(format!("{admin}/readyz?verbose")).send().await {
         Ok(answer) => {
             let seen: Value = answer.json().await.unwrap_or_default();
             service(&seen, report);
+            proxies(&seen, report);
             callbacks(&seen["callbacks"], config, report);
         }
         Err(_) => report.bad(
@@ -108,6 +110,16 @@ fn service(seen: &Value, report: &mut Report) {
             ),
             "space and health of the disk, who else holds the database, and the service's log",
         ),
+    }
+}
+
+fn proxies(seen: &Value, report: &mut Report) {
+    if seen["undeclaredProxySeen"] == true {
+        report.bad(
+            "X-Forwarded-For came from an address that is not in callback.trusted_proxies",
+            "if a proxy of yours stands in front, name it there: callback.allow_from judges the proxy now; if none does, \
+             somebody made the header up, which did them no good",
+        );
     }
 }
 

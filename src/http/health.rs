@@ -35,6 +35,8 @@ pub struct HealthState {
     pub clock: Clock,
     /// Set when the service is stopping: it still takes callbacks, but should get no new ones.
     pub stopping: Arc<AtomicBool>,
+    /// Set once a proxy seems to stand in front that nobody has named (see `access::Options`).
+    pub undeclared_proxy: Arc<AtomicBool>,
 }
 
 /// How the intake is, as far as can be said without writing.
@@ -109,6 +111,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         "lastCallbackSecondsAgo":
             gauges.as_ref().and_then(|gauges| gauges.last_callback).map(|at| now.duration_since(at).as_secs()),
         "callbacks": silence,
+        "undeclaredProxySeen": state.undeclared_proxy.load(Ordering::Relaxed),
     });
     (status, Json(detail)).into_response()
 }

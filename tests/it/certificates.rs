@@ -11,10 +11,10 @@ use crate::house::install_crypto;
 use crate::listener::{PATIENCE, SHORT, Server, closed, start, unlimited};
 
 /// An authority, and what it has signed.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         install_crypto();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -23,7 +23,7 @@ impl Authority {
     }
 
     /// A certificate for `localhost` and its key, as PEM.
-    fn signs(&self, usage: ExtendedKeyUsagePurpose) -> (String, String) {
+    pub fn signs(&self, usage: ExtendedKeyUsagePurpose) -> (String, String) {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
@@ -34,7 +34,7 @@ impl Authority {
         self.0.pem()
     }
 
-    fn client(&self) -> reqwest::ClientBuilder {
+    pub fn client(&self) -> reqwest::ClientBuilder {
         let trusted = reqwest::Certificate::from_pem(self.pem().as_bytes()).unwrap();
         reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).timeout(PATIENCE)
     }
@@ -108,7 +108,8 @@ async fn tls_is_served_with_both_protocols_and_both_versions_and_no_older_one() 
 /// The greeting of a client that knows nothing newer than TLS 1.1.
 fn client_hello_of_tls_1_1() -> Vec<u8> {
     let ciphers = [0xc0, 0x2f, 0xc0, 0x13, 0x00, 0x2f];
-    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 6], &ciphers, &[1, 0]].concat();
+    let signatures = [0, 8, 0, 13, 0, 4, 0, 2, 4, 1];
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 6], &ciphers, &[1, 0], &signatures].concat();
     let length = u8::try_from(hello.len()).unwrap();
     [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat()
 }

@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod attacks_flood;
+mod attacks_network;
 mod audit;
 mod browser;
 mod bulk;
@@ -51,6 +53,7 @@ mod postgres;
 mod proxy;
 mod reach;
 mod releases;
+mod reload;
 mod replay;
 mod replicas;
 mod restart;
