@@ -89,23 +89,7 @@ impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
-        let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
-        let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
-        match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
-            Err(
-                error @ (StoreError::Newer { .. }
-                | StoreError::HalfACopy
-                | StoreError::Moving
-                | StoreError::NotDurable),
-            ) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
-            }
-            Ok(()) => {}
-        }
+        let store = store_of(config, &clock, &wake).await?;
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
@@ -149,10 +133,7 @@ impl App {
             nium,
             endpoints,
             mailer,
-            certificates: [&public_options, &admin_options]
-                .into_iter()
-                .filter_map(|options| options.tls.clone().map(|tls| (options.name, tls)))
-                .collect(),
+            certificates: reload::certificates([&public_options, &admin_options]),
             metrics: health.metrics.reload.clone(),
         });
         Ok(Self {
@@ -286,6 +267,28 @@ async fn late(again: impl Future<Output = ()>) {
         () = again => {}
         () = tokio::time::sleep(GRACE + Duration::from_secs(2)) => {}
     }
+}
+
+/// The store, which may not be usable yet; an error if it never will be as it is.
+async fn store_of(config: &Config, clock: &Clock, wake: &Wake) -> anyhow::Result<Arc<Store>> {
+    let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
+    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
+    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
+    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
+        Err(
+            error @ (StoreError::Newer { .. }
+            | StoreError::HalfACopy
+            | StoreError::Moving
+            | StoreError::NotDurable),
+        ) => {
+            return Err(error.into());
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
+        }
+        Ok(()) => {}
+    }
+    Ok(store)
 }
 
 fn api_state(

@@ -18,7 +18,7 @@ use crate::config::{self, Config, Problems, Setting};
 use crate::http::access::{self, Access, SharedAccess};
 use crate::http::api::auth::{Bootstrap, token_hash};
 use crate::http::console::{self, SharedSettings};
-use crate::http::serve::{Certificates, Known};
+use crate::http::serve::{self, Certificates, Known};
 use crate::metrics::ReloadMetrics;
 use crate::nium::{ApiKey, Nium};
 use crate::worker::mail::{self, MailServer, Mailer};
@@ -66,10 +66,11 @@ fn bootstrap(config: &Config) -> Option<[u8; 32]> {
     config.admin.bootstrap_token.as_ref().map(|token| token_hash(token.expose()))
 }
 
-/// Nium itself, our own proxies and this machine stand for many.
+/// Nium itself, our own proxies and this machine stand for many. A list that lets everybody in makes nobody known.
 fn known(config: &Config) -> Vec<IpNet> {
     let callback = &config.callback;
-    THIS_MACHINE.iter().chain(&callback.trusted_proxies).chain(&callback.allow_from).copied().collect()
+    let listed = callback.trusted_proxies.iter().chain(&callback.allow_from);
+    THIS_MACHINE.iter().chain(listed.filter(|range| range.prefix_len() > 0)).copied().collect()
 }
 
 fn settings(config: &Config) -> Vec<console::Setting> {
@@ -138,6 +139,12 @@ pub(super) fn mail_options(config: &Config) -> Option<mail::Options> {
         contact: config.page.contact.clone(),
         language: config.page.language,
     })
+}
+
+/// The certificates of listeners that have one, by the listener's name.
+pub(super) fn certificates(listeners: [&serve::Options; 2]) -> Vec<(&'static str, Certificates)> {
+    let named = |options: &serve::Options| options.tls.clone().map(|tls| (options.name, tls));
+    listeners.into_iter().filter_map(named).collect()
 }
 
 /// What a [`Reloader`] is made of.
@@ -316,8 +323,7 @@ fn takes_effect(key: &str, running: &Config, loaded: &Config) -> bool {
             running.callback.secret_path.is_some() && loaded.callback.secret_path.is_some()
         }
         "nium.api_key" | "admin.bootstrap_token" => true,
-        "notify.webhook.secrets" => same_endpoints(running, loaded),
-        "notify.endpoints" => same_endpoints(running, loaded),
+        "notify.webhook.secrets" | "notify.endpoints" => same_endpoints(running, loaded),
         "notify.email.smtp_url" | "notify.email.ca_file" => {
             running.notify.email.is_some() && loaded.notify.email.is_some()
         }

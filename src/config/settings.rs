@@ -73,7 +73,9 @@ fn add(raw: &Raw, all: &mut Context) {
         Raw::Other(_) | Raw::Told => text(2, raw.describe()),
         Raw::List(list) => {
             text(3, &list.len().to_string());
-            list.iter().for_each(|item| add(item, all));
+            for item in list {
+                add(item, all);
+            }
         }
         Raw::Table(table) => {
             text(4, &table.len().to_string());
@@ -83,7 +85,9 @@ fn add(raw: &Raw, all: &mut Context) {
                 // The file may hold something else now.
                 if let (Some(_), Raw::Text(file)) = (key.strip_suffix(FILE_SUFFIX), item) {
                     let found = secrets_in(Path::new(file.as_str())).unwrap_or_default();
-                    found.iter().for_each(|secret| all.update(secret.as_bytes()));
+                    for secret in found {
+                        all.update(secret.as_bytes());
+                    }
                 }
             }
         }

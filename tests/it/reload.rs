@@ -1,6 +1,7 @@
 //! SIGHUP, with the real binary: secrets change without a gap, a bad configuration changes nothing, and what needs a
 //! restart is named.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -31,6 +32,7 @@ pub struct Service {
     pub public: String,
     pub admin: String,
     pub http: Client,
+    pub env: BTreeMap<String, String>,
 }
 
 impl Service {
@@ -56,10 +58,20 @@ impl Service {
         let more = more.iter().chain(env).map(|(key, value)| (format!("REINSTATE__{key}"), value.clone()));
         all.extend(more);
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let child =
-            reinstate(folder.path(), &["serve"]).envs(all).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let service =
-            Self { folder, child, public: public.to_string(), admin: admin.to_string(), http: client() };
+        let child = reinstate(folder.path(), &["serve"])
+            .envs(all.clone())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let service = Self {
+            folder,
+            child,
+            public: public.to_string(),
+            admin: admin.to_string(),
+            http: client(),
+            env: all,
+        };
         service
             .eventually("it is live", async || {
                 let live = service.http.get(format!("http://{}/livez", service.admin)).send().await;
@@ -204,9 +216,9 @@ async fn a_bad_configuration_is_refused_whole_and_what_ran_goes_on() {
     let mut service = Service::start(&with_values(&["old"], ""), &[]).await;
     let before = service.fingerprint().await;
     for (more, why) in [
-        ("[nium]\nburst = 0\n", "nium.burst"),
-        ("[nium]\nburst = = 3\n", "is not TOML"),
-        ("[niun]\nburst = 3\n", "niun"),
+        ("[nium]\nsettle_ms = 0\n", "nium.settle_ms"),
+        ("[nium]\nsettle_ms = = 3\n", "is not TOML"),
+        ("[niun]\nsettle_ms = 3\n", "niun"),
         ("[admin]\nclient_ca = \"/nowhere\"\n", "admin.client_ca"),
         // It can be read, and must not be served.
         ("allow_from = [\"198.51.100.7\"]\n", "callback.allow_from"),
@@ -227,7 +239,7 @@ async fn a_bad_configuration_is_refused_whole_and_what_ran_goes_on() {
 async fn what_needs_a_restart_is_named_until_there_is_one_and_the_rest_takes_effect() {
     let service = Service::start(&with_values(&["old"], ""), &[]).await;
     let waiting = async || service.metric("reinstate_config_restart_needed").await;
-    let more = "secret_path = \"s3cret-path\"\n[nium]\nburst = 11\n[page]\nname = \"Another\"\n";
+    let more = "secret_path = \"s3cret-path\"\n[nium]\nsettle_ms = 6000\n[page]\nname = \"Another\"\n";
     service.write("config/reinstate.toml", &with_values(&["new"], more));
     service.reload("restart_needed").await;
     assert_eq!(
@@ -236,7 +248,7 @@ async fn what_needs_a_restart_is_named_until_there_is_one_and_the_rest_takes_eff
         "without the secret path"
     );
     assert_eq!(waiting().await, Some(3));
-    let named = "after_a_restart=\"nium.burst, callback.secret_path, page.name\"";
+    let named = "after_a_restart=\"nium.settle_ms, callback.secret_path, page.name\"";
     assert!(service.log().contains(named), "{}", service.log());
     service.reload("restart_needed").await;
     assert_eq!(waiting().await, Some(3), "it is not forgotten");
