@@ -145,7 +145,7 @@ async fn behind_a_proxy_of_ours_only_what_the_proxy_wrote_counts() {
 async fn heads_that_are_too_much_are_refused_and_counted() {
     let house = House::start().await;
     let target = format!("/callback/compliance?customerHashId={CUSTOMER}");
-    let many: String = (0..200).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = (0..200).map(|number| format!("x-{number}: 1\r\n")).collect::<Vec<_>>().concat();
     let long = format!("x-long: {}\r\n", "a".repeat(1 << 20));
     let heads = [
         (format!("POST {target} HTTP/1.1\r\nhost: x\r\n{many}\r\n"), "431"),
