@@ -158,6 +158,12 @@ impl App {
         })
     }
 
+    /// What the public and the admin listener serve, for whoever asks without a connection.
+    #[must_use]
+    pub fn routers(&self) -> [Router; 2] {
+        [self.public.router.clone(), self.admin.router.clone()]
+    }
+
     /// The address of the public listener.
     pub fn public_addr(&self) -> std::io::Result<SocketAddr> {
         self.public.socket.local_addr()

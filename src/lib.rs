@@ -89,6 +89,8 @@
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - What a stranger can hold on to, and who is shown out: `src/http/serve.rs`, `src/http/serve/peers.rs`, `tests/it/attacks_network.rs`,
 //!   `tests/it/attacks_flood.rs`. What changes while it runs: `src/app/reload.rs`; what is not served: `src/config/dangers.rs`.
+//! - What is promised, and which test holds it: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
+//! - Which commit a program is: `src/build.rs`.
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.
 

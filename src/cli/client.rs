@@ -130,6 +130,26 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
+/// What a person is shown of an answer: what Nium or a customer wrote moves no cursor, sets no colour, begins no line of its
+/// own and turns no text around.
+pub(super) fn for_people(answer: &Value) -> Value {
+    match answer {
+        Value::String(text) => {
+            Value::String(text.chars().map(|c| if is_hostile(c) { '\u{FFFD}' } else { c }).collect())
+        }
+        Value::Array(items) => items.iter().map(for_people).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), for_people(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => answer.clone(),
+    }
+}
+
+/// Control characters, and those that change the direction of what follows.
+fn is_hostile(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Asks on the terminal; without one nobody agrees.
 pub(super) fn agreed(what: &str) -> bool {
     if !std::io::stdin().is_terminal() {

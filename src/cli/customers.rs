@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, Target};
-use super::{applications, bulk, runtime, search};
+use super::client::{Api, Target, for_people};
+use super::{applications, bulk, privacy, runtime, search};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
@@ -163,6 +163,8 @@ pub(super) enum Command {
     },
     #[command(flatten)]
     Applications(applications::Command),
+    #[command(flatten)]
+    Privacy(privacy::Command),
 }
 
 /// How the answer is written, and whom to ask.
@@ -251,6 +253,7 @@ pub(super) fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
                 }
                 Ok(0)
             }
+            Command::Privacy(command) => privacy::run(sources, command).await,
             Command::Applications(command) => applications::run(sources, command).await,
             Command::Decide { id, word, note, out } => {
                 let (api, json) = open(sources, out)?;
@@ -284,7 +287,7 @@ pub(super) fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> Stri
     if as_json {
         println!("{}", serde_json::to_string_pretty(shown).unwrap_or_default());
     } else {
-        println!("{}", human(shown));
+        println!("{}", human(&for_people(shown)));
     }
 }
 

@@ -13,6 +13,7 @@ mod events;
 mod healthcheck;
 mod jobs;
 mod people;
+mod privacy;
 mod process;
 mod sandbox;
 mod search;
@@ -31,6 +32,9 @@ use clap_complete::Shell;
 
 use crate::config::{Problems, Sources};
 
+/// The release, the commit it was built from, and the commit's date.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("REINSTATE_BUILD"), ")");
+
 /// Exit code for bad usage or configuration (`EX_USAGE`).
 pub const USAGE: u8 = 64;
 
@@ -44,7 +48,7 @@ pub const USAGE: u8 = 64;
 ///   reinstate customers show ID            our case, and what Nium says
 ///   reinstate doctor                       say what is wrong, above all when callbacks do not come
 #[derive(Parser, Debug)]
-#[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(name = "reinstate", version = VERSION, verbatim_doc_comment, arg_required_else_help = true)]
 struct Cli {
     /// The configuration file; default: config/reinstate.toml if it is there, else what is built in. Any key can also
     /// come from the environment, as `REINSTATE__SECTION__KEY`.

@@ -48,7 +48,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<u8> {
     };
     let app = App::build(&config, surroundings).await?;
     let (public, admin) = (app.public_addr()?, app.admin_addr()?);
-    let (version, fingerprint) = (env!("CARGO_PKG_VERSION"), config.fingerprint());
+    let (version, fingerprint) = (super::VERSION, config.fingerprint());
     let tls = config.public.tls.is_some();
     tracing::info!(version, %public, %admin, tls, fingerprint, "serving");
     drop(config);

@@ -176,7 +176,10 @@ impl CallbackState {
         // Without an address there is nothing to hold against the list.
         let peer = peer.ok_or(Refusal::AddressNotAllowed)?.0.ip();
         let access = self.access.load_full();
-        access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path))?;
+        access
+            .check_head(peer, &head.headers, secret_segment(head.uri.path(), path))
+            // Not above debug: whoever is turned away could fill the log. The counter tells.
+            .inspect_err(|why| tracing::debug!(%peer, why = why.as_str(), "a caller is turned away"))?;
         let body = body::read(body, wanted || access.needs_body(), self.options.body_wait).await?;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         access.check_signature(&head.headers, target, &body)?;

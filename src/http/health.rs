@@ -10,14 +10,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::error::Problem;
 use crate::clock::Clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reading};
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::store::rows::Gauges;
+use crate::store::rows::overview::DUE;
 
 /// How long the writer may take to answer a readiness question.
 const PING_WAIT: Duration = Duration::from_secs(2);
@@ -106,7 +109,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         "store": store,
         "spool": if state.spool.has_room() { "ok" } else { "full or unavailable" },
         "callbacksSpooled": state.spool.waiting(),
-        "customersDue": gauges.as_ref().map(|gauges| gauges.due),
+        "customersDue": gauges.as_ref().and_then(|gauges| gauges.count(DUE)),
         "callbacksUnfolded": gauges.as_ref().map(|gauges| gauges.unfolded),
         "lastCallbackSecondsAgo":
             gauges.as_ref().and_then(|gauges| gauges.last_callback).map(|at| now.duration_since(at).as_secs()),
@@ -116,21 +119,32 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
     (status, Json(detail)).into_response()
 }
 
+fn reading(gauges: Gauges, now: Timestamp) -> Reading {
+    let counts =
+        gauges.standings.into_iter().map(|standing| (standing.what, standing.count, standing.oldest));
+    Reading {
+        counts: counts.collect(),
+        counted_at: gauges.counted_at,
+        unfolded: gauges.unfolded,
+        oldest_unfolded: gauges.oldest_unfolded,
+        last_callback: gauges.last_callback,
+        unlinked: gauges.unlinked,
+        swept_at: gauges.swept_at,
+        now,
+    }
+}
+
 async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
     match state.store.gauges().await {
         Ok(gauges) => {
-            state.metrics.rows.set(
-                &gauges.states,
-                &gauges.effects,
-                gauges.due,
-                gauges.unfolded,
-                gauges.last_callback,
-                state.clock.now(),
-            );
-            state.metrics.rows.set_unlinked(gauges.unlinked);
+            state.metrics.rows.set(&reading(gauges, state.clock.now()));
+            state.metrics.rows.set_store_up(true);
         }
         // The rest is still worth scraping, above all while the store is away.
-        Err(error) => tracing::warn!(%error, "row counts could not be read for a scrape"),
+        Err(error) => {
+            state.metrics.rows.set_store_up(false);
+            tracing::warn!(%error, "row counts could not be read for a scrape");
+        }
     }
     if let Ok(silence) = state.store.silence().await {
         let silent = silence.alarm_since.is_some();
@@ -140,7 +154,7 @@ async fn metrics(State(state): State<Arc<HealthState>>) -> Response {
         let disabled = endpoints.iter().map(|row| (row.name.as_str(), row.disabled_at.is_some()));
         state.metrics.rows.set_endpoints(disabled);
     }
-    state.metrics.rows.set_spool(state.spool.waiting(), state.spool.bytes());
+    state.metrics.rows.set_spool(state.spool.waiting(), state.spool.bytes(), state.spool.has_room());
     match state.metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
             .into_response(),

@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 pub use self::doors::DoorMetrics;
 pub use self::intake::IntakeMetrics;
 pub use self::reload::ReloadMetrics;
-pub use self::rows::RowMetrics;
+pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
 pub use self::work::{CallCounts, WorkMetrics};
 

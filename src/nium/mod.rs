@@ -13,6 +13,7 @@
 //! pace first. Nothing is retried here, and nothing below us may: see [`Nium::new`].
 
 pub mod act;
+pub mod answer;
 pub mod error;
 pub mod find;
 pub mod list;

@@ -9,6 +9,7 @@ use super::{Ops, OpsError};
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
 use crate::domain::snapshot::{CustomerKind, NiumTime, Snapshot};
+use crate::store::rows::privacy::Erasure;
 use crate::store::rows::{CallbackRow, CaseRow, KeptSnapshot, TimelineRow};
 use crate::vault::Place;
 
@@ -32,7 +33,12 @@ pub struct CustomerView {
     officer: Option<Value>,
     customer_type: Option<CustomerKind>,
     redirect: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    legal_hold: Option<Value>,
 }
+
+/// The state of somebody who was erased, beside those of a case.
+pub const ERASED: &str = "erased";
 
 impl Ops {
     /// Everything that happened to a customer we have heard of, oldest first.
@@ -68,12 +74,19 @@ impl Ops {
 
     /// One customer with what Nium said last, remarks included.
     pub async fn show(&self, customer: CustomerHashId) -> Result<CustomerView, OpsError> {
-        let row = self.store.case(customer).await?.ok_or(OpsError::NoSuchCustomer)?;
+        let Some(row) = self.store.case(customer).await? else {
+            let erasure = self.store.erasure(customer).await?.ok_or(OpsError::NoSuchCustomer)?;
+            return Ok(self.erased_view(&erasure));
+        };
         let said = match &row.snapshot {
             Some(kept) => self.open_snapshot(customer, kept).await?,
             None => None,
         };
         let mut view = self.view(&row, said.as_ref());
+        if let Some(hold) = self.store.hold(customer).await? {
+            let reason = self.notes(customer).await?.remove(&hold.note);
+            view.legal_hold = Some(json!({ "by": hold.by, "since": hold.since, "reason": reason }));
+        }
         view.redirect = self.store.redirect(customer).await?.map(|kept| self.redirect_view(&kept));
         if let Some(row) = &row.in_hand {
             view.officer = Some(in_hand(row, Some(&self.notes(customer).await?)));
@@ -122,6 +135,28 @@ impl Ops {
             officer: row.in_hand.as_ref().map(|row| in_hand(row, None)),
             customer_type: row.snapshot.as_ref().map(|kept| kept.facts.kind),
             redirect: None,
+            legal_hold: None,
+        }
+    }
+
+    /// All that is left of somebody who was erased.
+    fn erased_view(&self, erasure: &Erasure) -> CustomerView {
+        CustomerView {
+            customer_hash_id: erasure.customer_hash_id,
+            state: ERASED,
+            since: erasure.erased_at,
+            version: 0,
+            reason: None,
+            next: None,
+            nium: None,
+            block: None,
+            rfi: None,
+            attempts: json!({ "used": 0, "max": self.submissions_max }),
+            correction: None,
+            officer: None,
+            customer_type: None,
+            redirect: None,
+            legal_hold: None,
         }
     }
 

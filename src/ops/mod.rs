@@ -12,6 +12,7 @@
 //! - `search`: finding customers, ours and Nium's
 //! - `links`: links to the hosted page, and visits there
 //! - `page`: what a visitor of the hosted page sees, and what they hand in
+//! - `privacy`: erasing one person, and the legal hold that keeps them
 //! - `people`: who works the console
 //! - `jobs`: work that is stuck, and sweeps
 //! - `events`: what the app backend is told: feed, deliveries, endpoints
@@ -35,6 +36,7 @@ pub mod once;
 pub mod overview;
 pub mod page;
 pub mod people;
+pub mod privacy;
 pub mod rfi;
 pub mod search;
 
@@ -98,6 +100,12 @@ pub enum OpsError {
     /// We have never heard of this customer.
     #[error("there is no case for this customer")]
     NoSuchCustomer,
+    /// The customer was erased.
+    #[error("the customer was erased")]
+    Erased,
+    /// A legal hold keeps the customer from being erased.
+    #[error("a legal hold is set")]
+    Held,
     /// The case is in a state (given) in which this cannot be asked for.
     #[error("the case is in state {0}")]
     WrongState(String),
@@ -182,7 +190,10 @@ pub enum Failure {
 
 impl From<StoreError> for OpsError {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
+        match error {
+            StoreError::Erased => Self::Erased,
+            other => Self::Failed(other.into()),
+        }
     }
 }
 

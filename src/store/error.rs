@@ -22,6 +22,9 @@ pub enum StoreError {
         /// What is wrong with it, without its content.
         why: String,
     },
+    /// The customer was erased; nothing about them is stored again.
+    #[error("the customer was erased")]
+    Erased,
     /// The database was written by a newer release.
     #[error(
         "the database has schema {found}, this release knows up to {known}: start the newer release, or restore a backup"

@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     step!("0012_console", runs_from 9),
     step!("0013_overview", runs_from 9),
     step!("0014_lists", runs_from 9),
+    step!("0015_privacy", runs_from 9),
 ];
 
 fn known() -> u32 {

@@ -7,6 +7,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -28,8 +29,11 @@ use crate::domain::nudge::Nudge;
 /// What SQLite says in its own words.
 pub(super) const DIALECT: Dialect = Dialect {
     skip_locked: "",
+    overwrite: Some(("PRAGMA secure_delete = ON", "PRAGMA secure_delete = OFF")),
     unfolded: "SELECT coalesce((SELECT max(id) FROM callback_log), 0)
          - coalesce((SELECT position FROM cursor WHERE name = 'fold'), 0)",
+    oldest_unfolded: "SELECT at FROM callback_log
+         WHERE id > coalesce((SELECT position FROM cursor WHERE name = 'fold'), 0) ORDER BY id LIMIT 1",
     last_callback: "SELECT at FROM callback_log ORDER BY id DESC LIMIT 1",
     // The newest row stays: it is what tells when the last callback came.
     drop_log: Some(
@@ -54,6 +58,8 @@ const READERS: usize = 4;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// Frames in the write-ahead log at which the writer itself checkpoints: the other thread could not keep up.
 const CHECKPOINT_FRAMES: i64 = 16_000;
+/// How long writers may be held up while the write-ahead log is begun anew.
+const EMPTY_WAIT: Duration = Duration::from_millis(20);
 /// How long a connection waits for another process's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -64,6 +70,8 @@ pub(super) struct Sqlite {
     readers: Arc<Readers>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop_checkpoints: SyncSender<()>,
+    /// The write-ahead log is to be begun anew.
+    empties: Arc<AtomicBool>,
     /// Held for as long as we serve; the operating system lets go of it when we die.
     _owner: Option<File>,
 }
@@ -95,13 +103,15 @@ impl Sqlite {
         }
         let readers = (0..READERS).map(|_| read_only(path)).collect::<Result<Vec<_>, _>>()?;
         let (stop_checkpoints, stopped) = sync_channel(1);
-        let checkpoints = checkpoint_by_the_side(read_write(path)?, stopped)?;
+        let empties = Arc::new(AtomicBool::new(false));
+        let checkpoints = checkpoint_by_the_side(read_write(path)?, stopped, Arc::clone(&empties))?;
         let (writer, thread) = Writer::start(connection, wake)?;
         Ok(Self {
             writer,
             readers: Arc::new(Readers { idle: Mutex::new(readers), seats: Semaphore::new(READERS) }),
             threads: Mutex::new(vec![thread, checkpoints]),
             stop_checkpoints,
+            empties,
             _owner: owner,
         })
     }
@@ -139,6 +149,11 @@ impl Sqlite {
         })
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    /// Soon nothing that was deleted stands in the write-ahead log any more.
+    pub(super) fn empty_the_log(&self) {
+        self.empties.store(true, Ordering::Relaxed);
     }
 
     /// Finishes what waits and closes the threads. Blocks until they have ended.
@@ -208,12 +223,24 @@ fn read_write(path: &Path) -> Result<Connection, StoreError> {
 fn checkpoint_by_the_side(
     connection: Connection,
     stopped: std::sync::mpsc::Receiver<()>,
+    empties: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, StoreError> {
+    connection.busy_timeout(EMPTY_WAIT)?;
     let every = move || {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(CHECKPOINT_EVERY) {
-            let passed = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-            if let Err(error) = passed {
-                tracing::warn!(%error, "a checkpoint failed; it is tried again");
+            let is_to_empty = empties.swap(false, Ordering::Relaxed);
+            let how = if is_to_empty { "TRUNCATE" } else { "PASSIVE" };
+            let passed = connection
+                .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get::<_, bool>(0));
+            match passed {
+                Ok(false) => {}
+                // Somebody reads; it is tried again.
+                Ok(true) if is_to_empty => empties.store(true, Ordering::Relaxed),
+                Ok(true) => {}
+                Err(error) => {
+                    empties.fetch_or(is_to_empty, Ordering::Relaxed);
+                    tracing::warn!(%error, "a checkpoint failed; it is tried again");
+                }
             }
         }
     };

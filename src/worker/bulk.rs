@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{WorkError, Worker};
 use crate::domain::id::CustomerHashId;
+use crate::store::error::StoreError;
 use crate::store::rows::bulk::{BulkRow, BulkStep, Chosen, NewStep};
 use crate::store::rows::officer::NewNote;
 use crate::vault::Place;
@@ -59,6 +60,7 @@ impl Worker {
             let place = Place { table: "note", column: "sealed", row: id.to_string() };
             notes.push(match self.data_key(*customer).await.and_then(|key| Ok(key.seal(&place, &text)?)) {
                 Ok(sealed) => Some(NewNote { id, sealed }),
+                Err(WorkError::Store(StoreError::Erased)) => None,
                 // One key that does not open must not keep everybody else waiting.
                 Err(WorkError::Vault(error)) => {
                     tracing::error!(%customer, %error, "an officer's word goes without its note");

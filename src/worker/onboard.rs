@@ -19,6 +19,7 @@ use crate::domain::onboarding::{Applicant, Onboarded, Redirect};
 use crate::flow::decide::SENDS_MAX;
 use crate::nium::error::{ActAnswer, ListError, Refusal};
 use crate::nium::onboard::onboarded;
+use crate::store::error::StoreError;
 use crate::store::rows::{Applied, Became, Commit, HistoryLine, KeptRedirect, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
 
@@ -241,7 +242,16 @@ impl Worker {
         outcome: &'static str,
     ) -> Result<(), WorkError> {
         let customer = found.customer;
-        let key = self.data_key(customer).await?;
+        let key = match self.data_key(customer).await {
+            // Nium has given them the id of somebody who was erased: a person has to look.
+            Err(WorkError::Store(StoreError::Erased)) => {
+                let key = self.data_key(attendance.lease.customer).await?;
+                let said = json!({ "customerHashId": customer });
+                let end = End { status: EffectStatus::Failed, outcome: "customer_erased", said };
+                return self.end_application(attendance, open, &key, end).await;
+            }
+            key => key?,
+        };
         let place = Place { table: "application", column: "sealed", row: customer.to_string() };
         let application = key.seal(&place, &serde_json::to_vec(applicant.body())?)?;
         let redirect = found.redirect.as_ref().map(|redirect| self.keep_redirect(&key, customer, redirect));

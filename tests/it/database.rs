@@ -103,6 +103,11 @@ impl Database {
         }
     }
 
+    /// Whether these bytes stand anywhere in it.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        self.everything().windows(bytes.len()).any(|window| window == bytes)
+    }
+
     fn everything(&self) -> Vec<u8> {
         match self {
             Self::Sqlite(file) => {

@@ -7,7 +7,9 @@
     reason = "a test that cannot go on says so by panicking, in its helpers too"
 )]
 
+mod alerts;
 mod api;
+mod attacks;
 mod attacks_flood;
 mod attacks_network;
 mod audit;
@@ -29,6 +31,7 @@ mod destinations;
 mod disk;
 mod doors;
 mod events;
+mod fuzz;
 mod house;
 mod jobs;
 mod journeys;
@@ -50,6 +53,8 @@ mod page_looks;
 mod pages;
 mod peers;
 mod postgres;
+mod privacy;
+mod promises;
 mod proxy;
 mod reach;
 mod releases;
@@ -64,6 +69,7 @@ mod serve;
 mod smtp;
 mod stores;
 mod strict;
+mod supply;
 mod sweep;
 mod tidy;
 mod timers;

@@ -14,6 +14,7 @@ mod links;
 pub(super) mod officer;
 mod onboard;
 pub(super) mod overview;
+mod privacy;
 mod search;
 pub mod take;
 
@@ -55,6 +56,10 @@ pub fn router(state: &Arc<ApiState>) -> Router {
     let route = |need: Need, methods: MethodRouter<Arc<ApiState>>| {
         methods.route_layer(from_fn_with_state((Arc::clone(state), need), guard))
     };
+    // Nothing is said or done about whoever was erased, but that they were.
+    let person = |need: Need, methods: MethodRouter<Arc<ApiState>>| {
+        route(need, methods.route_layer(from_fn_with_state(Arc::clone(state), privacy::gone)))
+    };
     Router::new()
         .route(
             "/v1/customers",
@@ -68,32 +73,34 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/views", route(Need::Read, get(search::views)))
         .route(
             "/v1/customers/{id}",
-            route(Need::Read, get(customers::show)).merge(route(Need::Correct, patch(acts::update))),
+            route(Need::Read, get(customers::show)).merge(person(Need::Correct, patch(acts::update))),
         )
         .route(
             "/v1/customers/{id}/redirect",
-            route(Need::Correct, get(onboard::redirect).post(onboard::regenerate)),
+            person(Need::Correct, get(onboard::redirect).post(onboard::regenerate)),
         )
         .route(
             "/v1/customers/{id}/rfi",
-            route(Need::Read, get(acts::rfi)).merge(route(Need::Correct, post(acts::answer_rfi))),
+            person(Need::Read, get(acts::rfi)).merge(person(Need::Correct, post(acts::answer_rfi))),
         )
-        .route("/v1/customers/{id}/block", route(Need::Decide, post(acts::block)))
-        .route("/v1/customers/{id}/tags", route(Need::Correct, post(acts::tags)))
-        .route("/v1/customers/{id}/timeline", route(Need::Read, get(customers::timeline)))
-        .route("/v1/customers/{id}/decision", route(Need::Decide, post(officer::decide)))
-        .route("/v1/customers/{id}/application", route(Need::Correct, put(corrections::keep_application)))
-        .route("/v1/customers/{id}/corrections", route(Need::Correct, post(corrections::correct)))
-        .route("/v1/customers/{id}/corrections/preview", route(Need::Correct, post(corrections::preview)))
+        .route("/v1/customers/{id}/block", person(Need::Decide, post(acts::block)))
+        .route("/v1/customers/{id}/tags", person(Need::Correct, post(acts::tags)))
+        .route("/v1/customers/{id}/timeline", person(Need::Read, get(customers::timeline)))
+        .route("/v1/customers/{id}/decision", person(Need::Decide, post(officer::decide)))
+        .route("/v1/customers/{id}/application", person(Need::Correct, put(corrections::keep_application)))
+        .route("/v1/customers/{id}/corrections", person(Need::Correct, post(corrections::correct)))
+        .route("/v1/customers/{id}/corrections/preview", person(Need::Correct, post(corrections::preview)))
         .route(
             "/v1/customers/{id}/correction-link",
-            route(Need::Correct, post(links::issue).delete(links::revoke)),
+            person(Need::Correct, post(links::issue).delete(links::revoke)),
         )
+        .route("/v1/customers/{id}/hold", person(Need::Decide, post(privacy::hold)))
+        .route("/v1/customers/{id}/erase", route(Need::Manage, post(privacy::erase)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/approvals", route(Need::Read, get(officer::approvals)))
         .route("/v1/approvals/{id}", route(Need::Decide, post(officer::verdict)))
         .route("/v1/audit", route(Need::Decide, get(audit::list)))
-        .route("/v1/customers/{id}/bundle", route(Need::Decide, get(audit::bundle)))
+        .route("/v1/customers/{id}/bundle", person(Need::Decide, get(audit::bundle)))
         .route("/v1/callbacks", route(Need::Read, get(callbacks::list)))
         .route("/v1/events", route(Need::Read, get(events::feed)))
         .route("/v1/deliveries", route(Need::Read, get(events::deliveries)))
@@ -127,6 +134,9 @@ fn problem_of(error: &OpsError) -> Problem {
     match error {
         OpsError::NoSuchCustomer => Problem::new(StatusCode::NOT_FOUND, "no_such_customer")
             .hint("No callback has named this customer yet, or Nium does not know the id."),
+        OpsError::Erased => privacy::erased(),
+        OpsError::Held => Problem::new(StatusCode::CONFLICT, "legal_hold")
+            .hint("A legal hold is set; whoever set it, or another officer, lifts it with a reason before anything is erased."),
         OpsError::WrongState(state) => Problem::new(StatusCode::CONFLICT, "no_offer_open")
             .detail(format!("The case is in state {state}."))
             .hint("A correction is taken while the state is awaiting_correction; an officer can open an offer."),

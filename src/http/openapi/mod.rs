@@ -13,6 +13,7 @@ mod events;
 mod intake;
 mod overview;
 mod page;
+mod privacy;
 mod problems;
 mod schemas;
 mod work;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema;
+use super::{privacy, schema};
 use crate::domain::act::{
     ADDRESS_IDS, BlockAction, COMMENT_CHARS_MAX, PermanentReason, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
     TAGS_MAX, TemporaryReason, UPDATABLE, UnblockReason,
@@ -16,6 +16,7 @@ use crate::domain::rfi;
 use crate::domain::search::TERM_CHARS_MAX;
 use crate::domain::texts::Language;
 use crate::domain::view::View;
+use crate::ops::customer::ERASED;
 use crate::ops::officer::NOTE_CHARS_MAX;
 use crate::ops::search::{NiumWish, Wish};
 use crate::store::rows::watch::{JobKind, JobStatus};
@@ -23,7 +24,7 @@ use crate::store::rows::watch::{JobKind, JobStatus};
 /// Every schema by its name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for part in [requests(), cases(), answers(), evidence()] {
+    for part in [requests(), cases(), answers(), evidence(), privacy::schemas()] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -268,7 +269,7 @@ fn cases() -> Value {
     );
     json!({
         "Customer": object(json!({
-            "customerHashId": id(), "state": { "enum": CaseState::NAMES }, "since": time(), "version": count(), "reason": text(),
+            "customerHashId": id(), "state": { "enum": CaseState::NAMES.into_iter().chain([ERASED]).collect::<Vec<_>>() }, "since": time(), "version": count(), "reason": text(),
             "next": maybe(object(json!({ "what": text(), "at": time() }), &["what", "at"])),
             "nium": maybe(nium), "attempts": object(json!({ "used": count(), "max": count() }), &["used", "max"]),
             "block": maybe(object(json!({ "permanent": { "type": "boolean" }, "by": text(), "reason": maybe(text()), "comment": maybe(text()) }), &["permanent", "by"])),
@@ -276,6 +277,7 @@ fn cases() -> Value {
             "correction": maybe(correction), "customerType": maybe(json!({ "enum": ["INDIVIDUAL", "CORPORATE"] })),
             "officer": object(json!({ "by": text(), "since": time(), "note": text() }), &["by", "since"]),
             "redirect": maybe(object(json!({ "expiresAt": time(), "expired": { "type": "boolean" } }), &["expiresAt", "expired"])),
+            "legalHold": object(json!({ "by": text(), "since": time(), "reason": maybe(text()) }), &["by", "since", "reason"]),
         }), &["customerHashId", "state", "since", "version", "next", "nium", "block", "rfi", "attempts", "correction"]),
         "CustomerPage": page("Customer"),
         "Found": object(json!({ "items": { "type": "array", "items": object(json!({ "customerHashId": id() }), &["customerHashId"]) },

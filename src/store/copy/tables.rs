@@ -79,7 +79,10 @@ pub const TABLES: &[Table] = &[
     ),
     table("attempt", &["effect", "number", "at", "outcome"], 2, None),
     table("data_key", &["customer", "wrapped", "created_at"], 1, None),
-    table("application", &["customer", "sealed", "stored_at"], 1, None),
+    table("application", &["customer", "sealed", "stored_at", "documents", "accepted_at"], 1, None),
+    table("erasure", &["customer", "number", "at", "erased_by"], 1, None),
+    table("legal_hold", &["customer", "set_by", "since", "note"], 1, None),
+    table("audit_key", &["id", "wrapped"], 1, None),
     table("token", &["id", "hash", "role", "name", "created_at", "revoked_at"], 1, None),
     table("idempotency", &["key", "customer", "body_mark", "status", "sealed", "stored_at"], 1, None),
     table(

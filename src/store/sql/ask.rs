@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::audit;
 use super::column::{maybe_timestamp, ms, timestamp};
+use super::erase::refuse_the_erased;
 use super::work::{case, put_application, put_history};
 use crate::domain::case::CaseState;
 use crate::domain::effect::EffectKey;
@@ -145,6 +146,7 @@ pub(in crate::store) fn refresh(
     by: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    refuse_the_erased(tx, customer)?;
     audit::note(tx, by, Some(customer), "refresh_asked", &serde_json::json!({}), now)?;
     make_due(tx, customer, Rank::Act, now)
 }
@@ -202,9 +204,12 @@ pub(in crate::store) fn keep_application(
         if let Some(first) = first_answer(tx, &remember.key)? {
             return Ok(Some(first));
         }
+        tx.lock(Lock::Customer(customer))?;
+        refuse_the_erased(tx, customer)?;
         put_first_answer(tx, customer, remember, now)?;
     }
     tx.lock(Lock::Customer(customer))?;
+    refuse_the_erased(tx, customer)?;
     put_application(tx, customer, sealed, now)?;
     let line = HistoryLine { what: "application_kept", detail: serde_json::json!({ "by": by }) };
     put_history(tx, customer, 0, by, &line, now)?;
@@ -245,13 +250,15 @@ pub(in crate::store) fn drop_first_answers(
     )
 }
 
-/// Law: the first data key of a customer stays; whoever comes second gets that one back.
+/// Law: the first data key of a customer stays; whoever comes second gets that one back. Who was erased gets none.
 pub(in crate::store) fn keep_data_key(
     tx: &Tx<'_>,
     customer: CustomerHashId,
     wrapped: &[u8],
     now: Timestamp,
 ) -> Result<Vec<u8>, StoreError> {
+    tx.lock(Lock::Customer(customer))?;
+    refuse_the_erased(tx, customer)?;
     tx.execute(
         "INSERT INTO data_key (customer, wrapped, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![customer.as_bytes(), wrapped, ms(now)],

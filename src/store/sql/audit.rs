@@ -18,7 +18,7 @@ use crate::store::rows::audit::{
 use crate::store::tx::{Lock, Row, Tx};
 
 /// Whoever gives out places, or erases what has one, is alone.
-const CHAIN: Lock<'static> = Lock::Name("audit");
+pub(super) const CHAIN: Lock<'static> = Lock::Name("audit");
 
 /// Records what `actor` did, in the transaction that does it. Nothing personal belongs into `detail`.
 pub(in crate::store) fn note(

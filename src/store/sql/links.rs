@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::column::{maybe_timestamp, ms, timestamp};
+use super::erase::refuse_the_erased;
 use super::work::{case, put_history};
 use crate::domain::audit::CUSTOMER;
 use crate::domain::id::CustomerHashId;
@@ -39,6 +40,7 @@ fn tell(
 /// Law: a new link replaces those that the same one made for the customer before.
 pub(in crate::store) fn put(tx: &Tx<'_>, link: &NewLink, now: Timestamp) -> Result<(), StoreError> {
     tx.lock(Lock::Customer(link.customer))?;
+    refuse_the_erased(tx, link.customer)?;
     tx.execute(
         "UPDATE link SET revoked_at = ?3 WHERE customer = ?1 AND made_by = ?2 AND revoked_at IS NULL",
         params![link.customer.as_bytes(), link.made_by, ms(now)],
@@ -137,6 +139,8 @@ pub(in crate::store) fn put_draft(
     sealed: &[u8],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    tx.lock(Lock::Customer(visit.customer))?;
+    refuse_the_erased(tx, visit.customer)?;
     tx.execute(
         "INSERT INTO draft (link, customer, sealed, stored_at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (link) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
@@ -162,6 +166,7 @@ pub(in crate::store) fn be_quiet(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     tx.lock(Lock::Customer(customer))?;
+    refuse_the_erased(tx, customer)?;
     let new = tx.execute(
         "INSERT INTO quiet (customer, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         params![customer.as_bytes(), ms(now)],

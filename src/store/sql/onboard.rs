@@ -9,6 +9,7 @@ use rusqlite::params;
 use super::ask::{Rank, make_due, once, put_effect};
 use super::audit;
 use super::column::{ms, timestamp};
+use super::erase::refuse_the_erased;
 use super::work::{change_effect, put_application, put_history};
 use crate::domain::audit::{BECAME, SERVICE};
 use crate::domain::effect::EffectKey;
@@ -76,6 +77,7 @@ fn hand_over(
     became: &Became,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    refuse_the_erased(tx, became.customer)?;
     let (from, to) = (applicant.as_bytes(), became.customer.as_bytes());
     tx.execute("UPDATE effect SET customer = ?2 WHERE key = ?1", params![key.as_str(), to])?;
     tx.execute("UPDATE history SET customer = ?2 WHERE customer = ?1", params![from, to])?;

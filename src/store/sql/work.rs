@@ -97,6 +97,7 @@ pub(in crate::store) fn claim(
         }
         for (customer, head) in due_heads(tx, rank, left, now)? {
             match head.and_then(|head| hold(tx, &head, term, holder)) {
+                Ok(held) if held.case.is_none() && leave_the_erased(tx, &customer)? => {}
                 Ok(held) => claimed.push(held),
                 // One row that cannot be believed must not keep everybody else waiting.
                 Err(error @ StoreError::Corrupt { .. }) => set_aside(tx, &customer, now, &error)?,
@@ -105,6 +106,15 @@ pub(in crate::store) fn claim(
         }
     }
     Ok(claimed)
+}
+
+/// Somebody who was erased is not attended to: what named them stays on file, and is counted. True if they were.
+fn leave_the_erased(tx: &Tx<'_>, customer: &[u8]) -> Result<bool, StoreError> {
+    let gone = tx.execute(
+        "DELETE FROM head WHERE customer = ?1 AND customer IN (SELECT customer FROM erasure WHERE customer = ?1)",
+        params![customer],
+    )?;
+    Ok(gone > 0)
 }
 
 /// The due rows of a rank, each with its key as it stands there: one that cannot be read still has to be set aside.

@@ -1,0 +1,87 @@
+//! `reinstate customers erase | hold`: one person's data, through the running service.
+#![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+
+use std::io::{IsTerminal, Write};
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::json;
+
+use super::customers::{Out, open, path, print, text};
+use crate::config::Sources;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Destroy everything that is on file about one person, for good.
+    ///
+    /// Refused while a write about them is on its way to Nium, and while a legal hold is set. Backups from before still hold
+    /// them until the master key of that time is destroyed: see "Erasing a person" in the README.
+    ///
+    /// Examples:
+    ///   reinstate customers erase ID
+    ///   reinstate customers erase ID --yes
+    #[command(verbatim_doc_comment)]
+    Erase {
+        /// The customerHashId.
+        id: String,
+        /// Go ahead without being asked.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Set a legal hold, or lift it: while it is set nothing about the customer is erased or goes by a rule.
+    ///
+    /// Examples:
+    ///   reinstate customers hold ID --reason "Case 1001: requested by the court"
+    ///   reinstate customers hold ID --lift --reason "Case 1001 closed"
+    #[command(verbatim_doc_comment)]
+    Hold {
+        /// The customerHashId.
+        id: String,
+        /// Lift it.
+        #[arg(long)]
+        lift: bool,
+        /// Why, 1 to 1000 characters; kept sealed.
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Erase { id, yes, out } => {
+            if !yes && !agreed() {
+                eprintln!("nothing was done");
+                return Ok(1);
+            }
+            let (api, json) = open(sources, out)?;
+            let shown = api.want(Method::POST, &path(&id, "/erase"), None).await?;
+            print(&shown, json, |shown| {
+                format!("erased {} by {}", text(&shown["erasedAt"]), text(&shown["erasedBy"]))
+            });
+        }
+        Command::Hold { id, lift, reason, out } => {
+            let (api, json) = open(sources, out)?;
+            let body = json!({ "action": if lift { "lift" } else { "set" }, "reason": reason });
+            let shown = api.want(Method::POST, &path(&id, "/hold"), Some(&body)).await?;
+            let stands = |held: bool| if held { "a legal hold is set" } else { "no legal hold is set" };
+            print(&shown, json, |shown| stands(shown["held"] == true).to_owned());
+        }
+    }
+    Ok(0)
+}
+
+fn agreed() -> bool {
+    if !std::io::stdin().is_terminal() {
+        eprintln!("erasing cannot be undone; say --yes to go ahead");
+        return false;
+    }
+    eprint!("Everything about this person is destroyed. It cannot be undone. Go ahead? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).is_ok() && line.trim().eq_ignore_ascii_case("y")
+}

@@ -1,0 +1,105 @@
+//! Erasing one person, and the legal hold that keeps them.
+
+use serde_json::{Value, json};
+
+use super::acts::Asking;
+use super::officer::note;
+use super::once::Answered;
+use super::{Ops, OpsError};
+use crate::domain::correction::FieldProblem;
+use crate::domain::id::CustomerHashId;
+use crate::store::rows::privacy::{Erased, Erasure, HoldDone, HoldRow, NewHold};
+
+/// A legal hold that somebody wants set or lifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldWish {
+    /// Set, or lifted.
+    pub set: bool,
+    /// Why; kept sealed.
+    pub reason: String,
+}
+
+impl HoldWish {
+    /// Reads `{"action": "set" | "lift", "reason": …}`.
+    pub fn parse(body: &Value) -> Result<Self, Vec<FieldProblem>> {
+        let wrong = |field: &str, message: &str| vec![FieldProblem::new(field, message.to_owned())];
+        let fields = body.as_object().ok_or_else(|| wrong("body", "is an object"))?;
+        if let Some(name) = fields.keys().find(|name| !["action", "reason"].contains(&name.as_str())) {
+            return Err(wrong(name, "is not known here"));
+        }
+        let set = match fields.get("action").and_then(Value::as_str) {
+            Some("set") => true,
+            Some("lift") => false,
+            Some(_) | None => return Err(wrong("action", "is one of: set, lift")),
+        };
+        let said = note(fields.get("reason")).map_err(|problem| wrong("reason", &problem.message))?;
+        let reason = said.ok_or_else(|| wrong("reason", "is needed: why it is set or lifted"))?;
+        Ok(Self { set, reason })
+    }
+}
+
+impl Ops {
+    /// That, when and by whom somebody was erased.
+    pub async fn erasure(&self, customer: CustomerHashId) -> Result<Option<Erasure>, OpsError> {
+        Ok(self.store.erasure(customer).await?)
+    }
+
+    /// Erases somebody, as a whole and for good. Whoever was erased before hears when that was.
+    pub async fn erase(&self, customer: CustomerHashId, asking: &Asking<'_>) -> Result<Answered, OpsError> {
+        let receipt = self.receipt(asking.once, asking.body, 200).await?;
+        let done = self.store.erase(customer, asking.by, receipt.recorder()).await?;
+        receipt.answer(done, |erased| match erased {
+            Erased::Done(erasure) => Ok(serde_json::to_value(erasure)?),
+            Erased::Nobody => Err(OpsError::NoSuchCustomer),
+            Erased::UnderWay => Err(OpsError::UnderWay),
+            Erased::Held => Err(OpsError::Held),
+        })
+    }
+
+    /// Sets or lifts a legal hold.
+    pub async fn change_hold(
+        &self,
+        customer: CustomerHashId,
+        wish: &HoldWish,
+        asking: &Asking<'_>,
+    ) -> Result<Answered, OpsError> {
+        // Nobody gets a key only because somebody mistook an id.
+        if self.store.case(customer).await?.is_none() && self.existing_data_key(customer).await?.is_none() {
+            return Err(OpsError::NoSuchCustomer);
+        }
+        let receipt = self.receipt(asking.once, asking.body, 200).await?;
+        let note = self.sealed_note(customer, Some(&wish.reason)).await?.ok_or(OpsError::NoSuchCustomer)?;
+        let new = NewHold { customer, set: wish.set, by: asking.by.to_owned(), note };
+        let done = self.store.change_hold(new, receipt.recorder()).await?;
+        receipt.answer(done, |done| match done {
+            HoldDone::Done | HoldDone::Already => Ok(json!({ "customerHashId": customer, "held": wish.set })),
+            HoldDone::Nobody => Err(OpsError::NoSuchCustomer),
+        })
+    }
+
+    /// The legal hold on a customer, if one is set.
+    pub async fn hold(&self, customer: CustomerHashId) -> Result<Option<HoldRow>, OpsError> {
+        Ok(self.store.hold(customer).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_set_or_lifted_with_a_reason_and_nothing_else() {
+        let parse = |body: Value| HoldWish::parse(&body);
+        let wish = parse(json!({ "action": "set", "reason": " case 7 " })).unwrap();
+        assert_eq!(wish, HoldWish { set: true, reason: "case 7".to_owned() });
+        for (body, field) in [
+            (json!([]), "body"),
+            (json!({ "action": "set" }), "reason"),
+            (json!({ "action": "keep", "reason": "x" }), "action"),
+            (json!({ "action": "lift", "reason": "  " }), "reason"),
+            (json!({ "action": "lift", "reason": "x", "until": 1 }), "until"),
+        ] {
+            assert_eq!(parse(body).unwrap_err()[0].field, field);
+        }
+    }
+}

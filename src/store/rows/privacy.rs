@@ -1,0 +1,67 @@
+//! Rows of erasing, holding and keeping.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::officer::NewNote;
+use crate::domain::id::CustomerHashId;
+
+/// Somebody was erased. As JSON it is a line of `privacy.erasure_file`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    /// Whom.
+    pub customer_hash_id: CustomerHashId,
+    /// When.
+    pub erased_at: Timestamp,
+    /// By whom.
+    pub erased_by: String,
+}
+
+/// What became of the wish to erase somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Erased {
+    /// They are erased: now, or were before.
+    Done(Erasure),
+    /// Nothing is on file about them.
+    Nobody,
+    /// A write about them is on its way to Nium.
+    UnderWay,
+    /// A legal hold is set.
+    Held,
+}
+
+/// A legal hold that is asked for.
+#[derive(Clone, Debug)]
+pub struct NewHold {
+    /// On whom.
+    pub customer: CustomerHashId,
+    /// Set, or lifted.
+    pub set: bool,
+    /// By whom.
+    pub by: String,
+    /// Why, sealed.
+    pub note: NewNote,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldDone {
+    /// It stands, or is lifted, as asked for.
+    Done,
+    /// It was so already; nothing was written.
+    Already,
+    /// Nothing is on file about the customer.
+    Nobody,
+}
+
+/// A legal hold that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    /// Who set it.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The id of the note that says why.
+    pub note: String,
+}
