@@ -29,7 +29,7 @@ WORKDIR /var/lib/reinstate
 VOLUME /var/lib/reinstate
 USER 65532:65532
 # Callbacks. The admin listener stays on the container's loopback; to reach it from outside set
-# REINSTATE__ADMIN__LISTEN=0.0.0.0:9090 and map that port to a trusted network only.
+# REINSTATE__ADMIN__LISTEN=0.0.0.0:9090 and a REINSTATE__ADMIN__BOOTSTRAP_TOKEN, and map that port to a trusted network only.
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/usr/bin/reinstate", "healthcheck"]

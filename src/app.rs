@@ -2,6 +2,7 @@
 //! [`App`]; the listeners come from outside, so that a test can bind port 0.
 
 mod faces;
+mod reload;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use self::faces::{admin_options, callback_state, console_state, page_state, public_options};
+pub use self::reload::Reloader;
+use self::reload::{Shared, mail_options, signing_secrets};
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
 use crate::domain::application::Region;
 use crate::domain::decision::{Policy, UnknownRemark};
 use crate::domain::remark::RemarkClass;
 use crate::flow::classify::Rule;
-use crate::http::api::{ApiState, auth::token_hash};
+use crate::http::api::ApiState;
 use crate::http::health::HealthState;
 use crate::http::serve::{self, Handle, serve};
 use crate::lifecycle::Lifecycle;
@@ -36,9 +39,8 @@ use crate::store::error::StoreError;
 use crate::store::wake::Wake;
 use crate::store::{self, Place, Store, Use};
 use crate::vault::{MasterKey, Vault};
-use crate::worker::mail::{self, Mailer};
+use crate::worker::mail::Mailer;
 use crate::worker::notify::{self, Notifier};
-use crate::worker::smtp;
 use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
@@ -73,6 +75,7 @@ pub struct App {
     spool: Arc<Spool>,
     stopping: Arc<AtomicBool>,
     drain: Duration,
+    reloader: Arc<Reloader>,
 }
 
 struct Listener {
@@ -97,41 +100,55 @@ impl App {
         let api_url = config.admin.url.trim_end_matches('/').to_owned();
         let endpoints = endpoints(config)?;
         let known = known_endpoints(config, &endpoints, &clock);
+        let mailer = mail_options(config).map(Mailer::new).transpose().context("notify.email")?.map(Arc::new);
+        let shared = Shared::new(config)?;
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             nium: Arc::clone(&nium),
             vault: Arc::clone(&vault),
-            endpoints,
-            mailer: mailer(config)?,
+            endpoints: Arc::clone(&endpoints),
+            mailer: mailer.clone(),
             clock: clock.clone(),
             chance: Chance::new(uuid::Uuid::new_v4),
             wake,
             metrics: metrics.work.clone(),
         };
-        let last_knock = Arc::default();
-        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone(), &last_knock)?;
+        let callbacks = callback_state(config, (&store, &spool), &metrics, clock.clone(), &shared);
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
-            last_knock,
+            last_knock: Arc::clone(&shared.last_knock),
+            undeclared_proxy: Arc::clone(&shared.undeclared_proxy),
         });
-        let api = Arc::new(api_state(config, (vault, nium), &health, api_url, known));
+        let api = Arc::new(api_state(config, (vault, Arc::clone(&nium)), &health, api_url, known, &shared));
+        let public_options = public_options(config, &health.metrics, &shared).await?;
+        let admin_options = admin_options(config, &health.metrics).await?;
+        let console = console_state(config, &api, &health, &shared)?;
+        let reloader = Reloader::new(reload::Parts {
+            config: config.clone(),
+            shared,
+            nium,
+            endpoints,
+            mailer,
+            certificates: reload::certificates([&public_options, &admin_options]),
+            metrics: health.metrics.reload.clone(),
+        });
         Ok(Self {
             public: Listener {
                 socket: public,
                 router: crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
-                options: public_options(config, &health.metrics).await?,
+                options: public_options,
                 handle: Handle::new(),
             },
             admin: Listener {
                 socket: admin,
-                router: crate::http::admin_router(&api, &console_state(config, &api, &health)?, &health),
-                options: admin_options(config, &health.metrics).await?,
+                router: crate::http::admin_router(&api, &console, &health),
+                options: admin_options,
                 handle: Handle::new(),
             },
             worker: Arc::new(Worker::new(parts)),
@@ -139,6 +156,7 @@ impl App {
             spool,
             stopping,
             drain: config.public.drain,
+            reloader: Arc::new(reloader),
         })
     }
 
@@ -156,6 +174,12 @@ impl App {
     /// The address of the admin listener.
     pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
         self.admin.socket.local_addr()
+    }
+
+    /// What takes a new configuration while the service runs.
+    #[must_use]
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
     }
 
     /// Runs until `stop` resolves, then stops as the design says (4.1): readiness turns false, intake stays open for
@@ -177,6 +201,11 @@ impl App {
         let (work, soft, hard) = (Arc::clone(&self.worker), life.soft(), life.hard());
         life.spawn("worker", async move {
             worker::run(work, soft, hard).await;
+            Ok(())
+        });
+        let (reloader, soft) = (self.reloader, life.soft());
+        life.spawn("certificates", async move {
+            reloader.watch_certificates(soft).await;
             Ok(())
         });
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
@@ -275,6 +304,7 @@ fn api_state(
     health: &Arc<HealthState>,
     api_url: String,
     endpoints: Endpoints,
+    shared: &Shared,
 ) -> ApiState {
     let ops = Ops {
         store: Arc::clone(&health.store),
@@ -297,12 +327,7 @@ fn api_state(
         requests_per_second: config.nium.requests_per_second,
         work: health.metrics.work.clone(),
     };
-    let bootstrap = config.admin.bootstrap_token.as_ref();
-    ApiState {
-        ops: Arc::new(ops),
-        bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())),
-        health: Arc::clone(health),
-    }
+    ApiState { ops: Arc::new(ops), bootstrap: Arc::clone(&shared.bootstrap), health: Arc::clone(health) }
 }
 
 fn database_tls(tls: &config::PostgresTls) -> store::PostgresTls {
@@ -394,9 +419,9 @@ pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
 
 /// Connects to the mail server and logs in; `None` where there is none. The error is a sentence.
 pub async fn knock_at_mail_server(config: &Config) -> Option<Result<(), String>> {
-    match mailer(config).transpose()? {
+    match mail_options(config).map(Mailer::new)? {
         Ok(mailer) => Some(mailer.knock().await),
-        Err(error) => Some(Err(format!("{error:#}"))),
+        Err(error) => Some(Err(error.to_string())),
     }
 }
 
@@ -452,10 +477,8 @@ fn signed(span: Duration) -> jiff::SignedDuration {
 
 fn endpoints(config: &Config) -> anyhow::Result<Arc<[Notifier]>> {
     let notifier = |endpoint: config::Endpoint| {
+        let secrets = signing_secrets(&endpoint)?;
         let config::Endpoint { name, events, webhook } = endpoint;
-        let secrets = webhook.secrets.iter().map(|secret| notify::secret_bytes(secret.expose()));
-        let secrets = secrets.collect::<Result<_, _>>();
-        let secrets = secrets.with_context(|| format!("the secrets of the endpoint {name}"))?;
         let options = notify::Options {
             name: name.clone(),
             events,
@@ -492,34 +515,6 @@ fn known_endpoints(config: &Config, notifiers: &Arc<[Notifier]>, clock: &Clock) 
 /// The host of an address, which says enough: paths and queries of webhooks hold secrets.
 fn host_of(url: &str) -> String {
     reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn mailer(config: &Config) -> anyhow::Result<Option<Mailer>> {
-    let (Some(email), Some(page_url)) = (&config.notify.email, &config.public.url) else {
-        return Ok(None);
-    };
-    let options = mail::Options {
-        host: email.host.clone(),
-        port: email.port,
-        security: match email.security {
-            config::SmtpSecurity::Tls => smtp::Security::Tls,
-            config::SmtpSecurity::StartTls => smtp::Security::StartTls,
-            config::SmtpSecurity::Plain => smtp::Security::Plain,
-        },
-        credentials: email
-            .credentials
-            .as_ref()
-            .map(|(user, password)| (user.clone(), password.expose().to_owned())),
-        authority: email.authority.clone(),
-        from: email.from.clone(),
-        limit: email.timeout,
-        page_url: page_url.clone(),
-        name: config.page.name.clone(),
-        colour: config.page.colour,
-        contact: config.page.contact.clone(),
-        language: config.page.language,
-    };
-    Mailer::new(options).map(Some).context("notify.email")
 }
 
 /// Opens the spool.

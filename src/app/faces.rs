@@ -1,20 +1,18 @@
 //! What the two listeners need, out of the configuration: the intake, the hosted page, the console.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use anyhow::Context;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use arc_swap::ArcSwap;
 
+use super::reload::{Shared, THIS_MACHINE};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::http::access::{self, Access};
 use crate::http::api::ApiState;
 use crate::http::callback::{self, CallbackState};
 use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
-use crate::http::knock::LastKnock;
 use crate::http::serve::{self, Certificates};
 use crate::metrics::Metrics;
 use crate::ops::Ops;
@@ -43,6 +41,7 @@ pub(super) fn console_state(
     config: &Config,
     api: &ApiState,
     health: &Arc<HealthState>,
+    shared: &Shared,
 ) -> anyhow::Result<Arc<ConsoleState>> {
     let sign_on = |on: &config::SignOn| -> anyhow::Result<SignOn> {
         let groups_header = on.groups_header.as_ref().map(|name| name.parse()).transpose();
@@ -55,49 +54,22 @@ pub(super) fn console_state(
             viewers: on.viewers.clone(),
         })
     };
-    let settings = config.settings.iter().cloned().map(|setting| {
-        let config::Setting { key, value, place } = setting;
-        console::Setting { key, value, place }
-    });
     let options = console::Options {
         url: config.admin.url.clone(),
-        bootstrap_hash: api.bootstrap_hash,
+        bootstrap: Arc::clone(&api.bootstrap),
         sign_on: config.admin.sign_on.as_ref().map(sign_on).transpose()?,
-        settings: settings.collect(),
+        settings: Arc::clone(&shared.settings),
     };
     Ok(Arc::new(ConsoleState::new(Arc::clone(&api.ops), Arc::clone(health), options)))
 }
 
 pub(super) fn callback_state(
     config: &Config,
-    store: &Arc<Store>,
-    spool: &Arc<Spool>,
+    (store, spool): (&Arc<Store>, &Arc<Spool>),
     metrics: &Metrics,
     clock: Clock,
-    last_knock: &Arc<LastKnock>,
-) -> anyhow::Result<CallbackState> {
-    let rules = &config.callback;
-    let static_header = match &rules.static_header {
-        Some(header) => {
-            let values = header.values.iter().map(|value| value.expose().to_owned()).collect();
-            Some((header.name.parse().context("callback.static_header_name")?, values))
-        }
-        None => None,
-    };
-    let hmac = match &rules.hmac {
-        Some(hmac) => {
-            let secrets = hmac.secrets.iter().map(|secret| secret.expose().to_vec()).collect();
-            Some((hmac.header.parse().context("callback.hmac_header")?, secrets))
-        }
-        None => None,
-    };
-    let access = Access::new(access::Options {
-        secret_path: rules.secret_path.as_ref().map(|secret| secret.expose().to_owned()),
-        allow_from: rules.allow_from.clone(),
-        trusted_proxies: rules.trusted_proxies.clone(),
-        static_header,
-        hmac,
-    });
+    shared: &Shared,
+) -> CallbackState {
     let options = callback::Options {
         client_hash_id: config.nium.client_hash_id.to_string().into(),
         body_wait: config.public.body_timeout,
@@ -107,17 +79,11 @@ pub(super) fn callback_state(
         store: Arc::clone(store),
         spool: Arc::clone(spool),
         clock,
-        access: Arc::new(access),
-        last_knock: Arc::clone(last_knock),
+        access: Arc::clone(&shared.access),
+        last_knock: Arc::clone(&shared.last_knock),
     };
-    Ok(CallbackState::new(places, &metrics.intake, options))
+    CallbackState::new(places, &metrics.intake, options)
 }
-
-/// Addresses of this machine: what comes from them comes through something of ours.
-const THIS_MACHINE: [IpNet; 2] = [
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
-];
 
 async fn certificates(tls: Option<&config::Tls>) -> anyhow::Result<Option<Certificates>> {
     let Some(tls) = tls else { return Ok(None) };
@@ -129,10 +95,12 @@ async fn certificates(tls: Option<&config::Tls>) -> anyhow::Result<Option<Certif
     Ok(Some(Certificates::load(files).await?))
 }
 
-pub(super) async fn public_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
-    let (public, callback) = (&config.public, &config.callback);
-    // Nium itself, and our own proxies, stand for many.
-    let known = THIS_MACHINE.iter().chain(&callback.trusted_proxies).chain(&callback.allow_from);
+pub(super) async fn public_options(
+    config: &Config,
+    metrics: &Metrics,
+    shared: &Shared,
+) -> anyhow::Result<serve::Options> {
+    let public = &config.public;
     Ok(serve::Options {
         name: "public",
         tls: certificates(public.tls.as_ref()).await.context("public.tls_cert")?,
@@ -141,7 +109,7 @@ pub(super) async fn public_options(config: &Config, metrics: &Metrics) -> anyhow
             connections_max: public.connections_max,
             peer_connections_max: public.peer_connections_max,
             peer_requests_per_second: public.peer_requests_per_second,
-            known: known.copied().collect(),
+            known: Arc::clone(&shared.known),
             ..serve::Limits::default()
         },
         handshake_wait: public.handshake_timeout,
@@ -159,7 +127,7 @@ pub(super) async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow:
         balancers: admin.proxy_protocol_from.clone(),
         limits: serve::Limits {
             connections_max: ADMIN_CONNECTIONS_MAX,
-            known: THIS_MACHINE.to_vec(),
+            known: Arc::new(ArcSwap::from_pointee(THIS_MACHINE.to_vec())),
             ..serve::Limits::default()
         },
         metrics: metrics.doors.clone(),

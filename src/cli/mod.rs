@@ -14,6 +14,7 @@ mod healthcheck;
 mod jobs;
 mod people;
 mod privacy;
+mod process;
 mod sandbox;
 mod search;
 mod serve;
@@ -138,7 +139,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<u8> {
     let sources = || Sources::from_process(cli.config.clone());
     match cli.command {
-        Command::Serve => serve::run(&sources()),
+        Command::Serve => serve::run(cli.config.as_ref()),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::CheckConfig => {

@@ -133,7 +133,7 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const ENV_PREFIX: &str = "REINSTATE__";
 
 /// How a key is spelt when the value is in a file: `nium.api_key_file`.
-const FILE_SUFFIX: &str = "_file";
+pub(super) const FILE_SUFFIX: &str = "_file";
 
 /// A key as somebody wrote it: the value itself, or the name of a file that holds it.
 #[derive(Clone, Copy, Debug)]

@@ -41,6 +41,8 @@ pub struct HealthState {
     pub stopping: Arc<AtomicBool>,
     /// Who was last not answered 200 at the intake.
     pub last_knock: Arc<LastKnock>,
+    /// Set once a proxy seems to stand in front that nobody has named (see `access::Options`).
+    pub undeclared_proxy: Arc<AtomicBool>,
 }
 
 /// How the intake is, as far as can be said without writing.
@@ -136,6 +138,7 @@ async fn readiness(state: &HealthState, query: Option<String>) -> (StatusCode, V
         "lastCallbackSecondsAgo":
             gauges.as_ref().and_then(|gauges| gauges.last_callback).map(|at| now.duration_since(at).as_secs()),
         "callbacks": silence,
+        "undeclaredProxySeen": state.undeclared_proxy.load(Ordering::Relaxed),
     });
     (status, detail)
 }

@@ -28,7 +28,8 @@ use tokio_util::task::TaskTracker;
 
 use self::guest::Guest;
 pub use self::peers::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, Limits, PEER_CONNECTIONS_MAX, PEER_REQUESTS_PER_SECOND, REQUESTS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, Known, Limits, PEER_CONNECTIONS_MAX, PEER_REQUESTS_PER_SECOND,
+    REQUESTS_MAX,
 };
 use self::peers::{Busy, Peers, Visit};
 pub use self::tls::{Certificates, Files, TlsError};

@@ -3,6 +3,7 @@
 
 mod doors;
 mod intake;
+mod reload;
 mod rows;
 mod timing;
 mod work;
@@ -12,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::doors::DoorMetrics;
 pub use self::intake::IntakeMetrics;
+pub use self::reload::ReloadMetrics;
 pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
 pub use self::work::{CallCounts, WorkMetrics};
@@ -22,6 +24,8 @@ pub struct Metrics {
     registry: Registry,
     /// What the listeners count.
     pub doors: DoorMetrics,
+    /// Which configuration runs.
+    pub reload: ReloadMetrics,
     /// What the intake counts.
     pub intake: IntakeMetrics,
     /// What the background work counts.
@@ -41,13 +45,14 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("reinstate");
-        let doors = DoorMetrics::default();
+        let (doors, reload) = (DoorMetrics::default(), ReloadMetrics::default());
         doors.register(&mut registry);
+        reload.register(&mut registry);
         let (intake, work, rows) = (IntakeMetrics::default(), WorkMetrics::default(), RowMetrics::default());
         intake.register(&mut registry);
         work.register(&mut registry);
         rows.register(&mut registry);
-        Self { registry, doors, intake, work, rows }
+        Self { registry, doors, reload, intake, work, rows }
     }
 
     /// Everything in the OpenMetrics text format.

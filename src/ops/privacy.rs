@@ -72,9 +72,7 @@ impl Ops {
         let new = NewHold { customer, set: wish.set, by: asking.by.to_owned(), note };
         let done = self.store.change_hold(new, receipt.recorder()).await?;
         receipt.answer(done, |done| match done {
-            HoldDone::Done | HoldDone::Already => {
-                Ok(json!({ "customerHashId": customer, "held": wish.set }))
-            }
+            HoldDone::Done | HoldDone::Already => Ok(json!({ "customerHashId": customer, "held": wish.set })),
             HoldDone::Nobody => Err(OpsError::NoSuchCustomer),
         })
     }

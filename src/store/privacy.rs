@@ -17,8 +17,7 @@ impl Store {
         recorder: Option<Recorder>,
     ) -> Result<Once<Erased>, StoreError> {
         let (by, now) = (by.to_owned(), self.clock.now());
-        let done =
-            self.write(move |tx| erase::erase(tx, customer, &by, recorder.as_ref(), now)).await?;
+        let done = self.write(move |tx| erase::erase(tx, customer, &by, recorder.as_ref(), now)).await?;
         self.overwrite_the_past();
         Ok(done)
     }

@@ -11,6 +11,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use zeroize::Zeroizing;
 
 /// How long a good-bye may take; the message has been taken then, whatever comes of it.
 const QUIT_WAIT: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ impl Server {
         (host, port): (&str, u16),
         security: Security,
         authority: Option<&[u8]>,
-        credentials: Option<&(String, String)>,
+        credentials: Option<&(String, Zeroizing<String>)>,
         limit: Duration,
     ) -> Result<Self, Error> {
         let mut tls = TlsParameters::builder(host.to_owned());
@@ -69,7 +70,7 @@ impl Server {
             Security::Plain => Privacy::Open,
         };
         let credentials =
-            credentials.map(|(user, password)| Credentials::new(user.clone(), password.clone()));
+            credentials.map(|(user, password)| Credentials::new(user.clone(), password.to_string()));
         Ok(Self { host: host.to_owned(), port, privacy, credentials, limit })
     }
 

@@ -9,12 +9,14 @@ use tokio::io::AsyncWriteExt;
 
 use crate::house::install_crypto;
 use crate::listener::{PATIENCE, SHORT, Server, closed, start, unlimited};
+use crate::reload::Service;
+use crate::serve::reinstate;
 
 /// An authority, and what it has signed.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         install_crypto();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -23,7 +25,7 @@ impl Authority {
     }
 
     /// A certificate for `localhost` and its key, as PEM.
-    fn signs(&self, usage: ExtendedKeyUsagePurpose) -> (String, String) {
+    pub fn signs(&self, usage: ExtendedKeyUsagePurpose) -> (String, String) {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
@@ -34,7 +36,7 @@ impl Authority {
         self.0.pem()
     }
 
-    fn client(&self) -> reqwest::ClientBuilder {
+    pub fn client(&self) -> reqwest::ClientBuilder {
         let trusted = reqwest::Certificate::from_pem(self.pem().as_bytes()).unwrap();
         reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).timeout(PATIENCE)
     }
@@ -108,7 +110,8 @@ async fn tls_is_served_with_both_protocols_and_both_versions_and_no_older_one() 
 /// The greeting of a client that knows nothing newer than TLS 1.1.
 fn client_hello_of_tls_1_1() -> Vec<u8> {
     let ciphers = [0xc0, 0x2f, 0xc0, 0x13, 0x00, 0x2f];
-    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 6], &ciphers, &[1, 0]].concat();
+    let signatures = [0, 8, 0, 13, 0, 4, 0, 2, 4, 1];
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 6], &ciphers, &[1, 0], &signatures].concat();
     let length = u8::try_from(hello.len()).unwrap();
     [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat()
 }
@@ -225,4 +228,38 @@ async fn a_handshake_that_stalls_is_cut_off() {
     half.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]).await.unwrap();
     closed(&mut half).await;
     closed(&mut silent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_this_program_come_in_where_clients_need_a_certificate() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let folder = Folder::of(&ours);
+    std::fs::write(folder.path("clients.crt"), clients.pem()).unwrap();
+    let (certificate, key) = clients.signs(ExtendedKeyUsagePurpose::ClientAuth);
+    std::fs::write(folder.path("command.crt"), certificate).unwrap();
+    std::fs::write(folder.path("command.key"), key).unwrap();
+    // Whom the listener's own certificate is from is in its file, as a chain.
+    let chain = std::fs::read_to_string(folder.path("tls.crt")).unwrap() + &ours.pem();
+    std::fs::write(folder.path("tls.crt"), chain).unwrap();
+    let path = |name: &str| folder.path(name).display().to_string();
+    let env = [
+        ("ADMIN__TLS_CERT", path("tls.crt")),
+        ("ADMIN__TLS_KEY", path("tls.key")),
+        ("ADMIN__CLIENT_CA", path("clients.crt")),
+        ("ADMIN__URL", "https://localhost".to_owned()),
+    ];
+    let service = Service::start("", &env).await;
+    let list = async |more: &[(&str, String)]| {
+        let mut command = reinstate(service.folder.path(), &["customers", "list"]);
+        let done = command.envs(&service.env).envs(more.iter().cloned()).output().await.unwrap();
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let shown = [
+        ("REINSTATE__ADMIN__COMMAND_CERT", path("command.crt")),
+        ("REINSTATE__ADMIN__COMMAND_KEY", path("command.key")),
+    ];
+    let (code, told) = list(&shown).await;
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = list(&[]).await;
+    assert!(code == Some(1) && told.contains("does not answer"), "{told}");
 }

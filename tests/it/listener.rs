@@ -103,6 +103,24 @@ async fn half_a_later_head_is_cut_off() {
 }
 
 #[tokio::test]
+async fn http2_that_only_answers_to_pings_is_cut_off_too() {
+    let server = start(Options { next_request_wait: SHORT, first_request_wait: SHORT, ..unlimited() });
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).http2_prior_knowledge();
+    let client =
+        client.http2_keep_alive_interval(SHORT / 10).http2_keep_alive_while_idle(true).build().unwrap();
+    let url = format!("http://{}/", server.address);
+    assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
+    let open = server.metrics.open("public");
+    tokio::time::timeout(PATIENCE, async {
+        while open.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn who_comes_when_it_is_full_waits_for_a_place() {
     let server = start(Options { limits: Limits { connections_max: 2, ..Limits::default() }, ..unlimited() });
     let (mut first, mut second) = (server.connect().await, server.connect().await);

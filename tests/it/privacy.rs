@@ -76,10 +76,12 @@ pub async fn somebody(house: &House, name: &str) -> String {
     hold(house, &id, "lift", "Canaryend").await;
     let link = format!("/v1/customers/{id}/correction-link");
     assert_eq!(house.ask(Method::POST, &link, None).await.0, 201);
-    house.eventually("a message waits", async || {
-        house.database.number("SELECT count(*) FROM effect WHERE lane = 'email' AND sealed IS NOT NULL") > 0
-    })
-    .await;
+    house
+        .eventually("a message waits", async || {
+            house.database.number("SELECT count(*) FROM effect WHERE lane = 'email' AND sealed IS NOT NULL")
+                > 0
+        })
+        .await;
     id
 }
 
@@ -138,7 +140,9 @@ async fn whoever_is_erased_is_gone_from_every_table_and_the_record_stays_whole()
     let id = somebody(&house, "Canary").await;
     let tables = tables_with(&house, "customer");
     let held: Vec<&String> = tables.iter().filter(|table| rows_about(&house, table, &id) > 0).collect();
-    for table in ["application", "snapshot", "mark", "correction", "note", "link", "journey", "history", "audit"] {
+    for table in
+        ["application", "snapshot", "mark", "correction", "note", "link", "journey", "history", "audit"]
+    {
         assert!(held.iter().any(|held| *held == table), "nothing to erase in {table}: {held:?}");
     }
     let key = hex::decode(wrapped(&house, &id)).unwrap();
@@ -209,7 +213,10 @@ async fn nobody_is_erased_under_a_legal_hold_or_while_a_submission_is_on_its_way
     hold(&house, &id, "set", "Case 7").await;
     hold(&house, &id, "set", "Case 7").await;
     let (_, shown) = house.get(&format!("/v1/customers/{id}")).await;
-    assert_eq!((&shown["legalHold"]["by"], &shown["legalHold"]["reason"]), (&json!("bootstrap"), &json!("Case 7")));
+    assert_eq!(
+        (&shown["legalHold"]["by"], &shown["legalHold"]["reason"]),
+        (&json!("bootstrap"), &json!("Case 7"))
+    );
     let (status, said) = erase(&house, &id).await;
     assert_eq!((status, &said["code"]), (409, &json!("legal_hold")));
     assert!(said["hint"].as_str().unwrap().contains("lifts it"), "{said}");

@@ -9,6 +9,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use super::report::Report;
 use crate::clock::Clock;
 use crate::config::{Config, Tls};
+use crate::http::serve::{Certificates, Files};
 
 /// A certificate that ends within this time should have been renewed: those who renew by themselves do so a month before.
 const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -19,7 +20,12 @@ pub(super) async fn own(config: &Config, report: &mut Report) {
         return report
             .note("certificate", "public.tls_cert is not set: TLS ends at the proxy in front, if anywhere");
     };
-    if let Err(error) = crate::http::serve::tls_from_files(&tls.cert, &tls.key).await {
+    let files = Files {
+        certificate: tls.cert.clone(),
+        key: tls.key.clone(),
+        client_authority: tls.client_ca.clone(),
+    };
+    if let Err(error) = Certificates::load(files).await {
         let fix = "both files in PEM; the key must be that of the first certificate";
         return report.bad("certificate", format!("certificate and key cannot be used: {error}"), fix);
     }

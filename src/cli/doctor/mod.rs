@@ -14,7 +14,7 @@ use reqwest::{Client, redirect};
 use serde_json::Value;
 
 use self::report::Report;
-use super::client::reachable;
+use super::client::beside;
 use super::runtime;
 use crate::app;
 use crate::config::{Config, Sources};
@@ -55,13 +55,15 @@ async fn examine(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     mail(config, report).await;
     network::outside(config, &client, report).await;
     storage::disks(config, report);
-    let admin = format!("http://{}", reachable(config.admin.listen));
+    let (client, admin) = beside(&config.admin)?;
+    let client = client.timeout(LIMIT).build()?;
     match client.get(format!("{admin}/readyz?verbose")).send().await {
         Ok(answer) => {
             let seen: Value = answer.json().await.unwrap_or_default();
             service(&seen, report);
             intake::knock(config, &client, &admin, report).await;
             storage::database(config, report).await;
+            proxies(&seen, report);
             callbacks(&seen["callbacks"], config, report);
         }
         Err(_) => report.bad(
@@ -115,6 +117,17 @@ fn service(seen: &Value, report: &mut Report) {
             ),
             "space and health of the disk, who else holds the database, and the service's log",
         ),
+    }
+}
+
+fn proxies(seen: &Value, report: &mut Report) {
+    if seen["undeclaredProxySeen"] == true {
+        report.bad(
+            "proxy",
+            "X-Forwarded-For came from an address that is not in callback.trusted_proxies",
+            "if a proxy of yours stands in front, name it there: callback.allow_from judges the proxy now; if none does, \
+             somebody made the header up, which did them no good",
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 /// Most connections open at once. Each costs some 10 KiB when idle, so that all of them stay within 200 MiB; a callback
@@ -37,6 +38,9 @@ const SAVED_UP: Duration = Duration::from_secs(2);
 /// Peers that are remembered although they have no connection; then those that could do what they like again are forgotten.
 const PEERS_KEPT_MAX: usize = 10_000;
 
+/// Ranges of addresses that can be exchanged while the service runs.
+pub type Known = Arc<ArcSwap<Vec<IpNet>>>;
+
 /// What peers may hold on to.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -50,8 +54,8 @@ pub struct Limits {
     pub requests_max: usize,
     /// Bytes of bodies in memory at once.
     pub body_bytes_max: usize,
-    /// Whose address stands for many.
-    pub known: Vec<IpNet>,
+    /// Whose address stands for many; they can be exchanged.
+    pub known: Known,
 }
 
 impl Default for Limits {
@@ -62,7 +66,7 @@ impl Default for Limits {
             peer_requests_per_second: PEER_REQUESTS_PER_SECOND,
             requests_max: REQUESTS_MAX,
             body_bytes_max: BODY_BYTES_MAX,
-            known: Vec::new(),
+            known: Known::default(),
         }
     }
 }
@@ -127,7 +131,7 @@ impl Peers {
     /// A connection of `address`; `None` if it has too many already.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Arc<Visit>> {
         let address = address.to_canonical();
-        let peer = if self.limits.known.iter().any(|range| range.contains(&address)) {
+        let peer = if self.limits.known.load().iter().any(|range| range.contains(&address)) {
             Arc::clone(&self.known)
         } else {
             let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,8 +303,9 @@ impl Drop for Weight {
 mod tests {
     use super::*;
 
-    fn peers(limits: Limits) -> Arc<Peers> {
-        Peers::new(Limits { known: vec!["10.0.0.0/8".parse().unwrap()], ..limits })
+    fn peers(limits: &Limits) -> Arc<Peers> {
+        let known = Arc::new(ArcSwap::from_pointee(vec!["10.0.0.0/8".parse().unwrap()]));
+        Peers::new(Limits { known, ..*limits })
     }
 
     fn enter(peers: &Arc<Peers>, address: &str) -> Option<Arc<Visit>> {
@@ -309,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_peer_has_so_many_connections_and_whoever_is_known_any_number() {
-        let peers = peers(Limits { peer_connections_max: 2, ..Limits::default() });
+        let peers = peers(&Limits { peer_connections_max: 2, ..Limits::default() });
         let held = [enter(&peers, "203.0.113.9"), enter(&peers, "::ffff:203.0.113.9")];
         assert!(held.iter().all(Option::is_some));
         assert!(enter(&peers, "203.0.113.9").is_none() && enter(&peers, "203.0.113.10").is_some());
@@ -324,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_comes_again_has_not_saved_up_anything_by_leaving() {
-        let peers = peers(Limits { peer_requests_per_second: 5, ..Limits::default() });
+        let peers = peers(&Limits { peer_requests_per_second: 5, ..Limits::default() });
         let mut taken = 0;
         for _ in 0..50 {
             taken += usize::from(enter(&peers, "203.0.113.9").unwrap().ask(0).is_ok());
@@ -335,7 +340,7 @@ mod tests {
 
     #[test]
     fn strangers_are_forgotten_and_those_who_are_here_are_not() {
-        let peers = peers(Limits::default());
+        let peers = peers(&Limits::default());
         let stays = enter(&peers, "203.0.113.9").unwrap();
         for number in 0..30_000_u32 {
             let _ = peers.enter(IpAddr::from(number.to_be_bytes()));
@@ -347,7 +352,7 @@ mod tests {
 
     #[test]
     fn requests_and_bodies_are_given_back() {
-        let peers = peers(Limits { requests_max: 1, body_bytes_max: 400, ..Limits::default() });
+        let peers = peers(&Limits { requests_max: 1, body_bytes_max: 400, ..Limits::default() });
         let visit = enter(&peers, "203.0.113.9").unwrap();
         let stay = visit.ask(0).unwrap();
         assert!(visit.is_busy() && matches!(visit.ask(0), Err(Busy::Requests)));

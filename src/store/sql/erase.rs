@@ -75,7 +75,8 @@ pub(in crate::store) fn after(
     after: i64,
     most: usize,
 ) -> Result<Vec<(i64, Erasure)>, StoreError> {
-    let sql = "SELECT customer, at, erased_by, number FROM erasure WHERE number > ?1 ORDER BY number LIMIT ?2";
+    let sql =
+        "SELECT customer, at, erased_by, number FROM erasure WHERE number > ?1 ORDER BY number LIMIT ?2";
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
     tx.all(sql, params![after, limit], |row| Ok((row.get(3)?, erasure_of(row)?)))
 }
@@ -102,12 +103,7 @@ pub(in crate::store) fn erase(
     })
 }
 
-fn erase_one(
-    tx: &Tx<'_>,
-    customer: CustomerHashId,
-    by: &str,
-    now: Timestamp,
-) -> Result<Erased, StoreError> {
+fn erase_one(tx: &Tx<'_>, customer: CustomerHashId, by: &str, now: Timestamp) -> Result<Erased, StoreError> {
     if let Some(before) = erasure(tx, customer)? {
         return Ok(Erased::Done(before));
     }
@@ -117,7 +113,8 @@ fn erase_one(
     if holds::hold(tx, customer)?.is_some() {
         return Ok(Erased::Held);
     }
-    let submits = matches!(case(tx, customer)?, Some((case, _)) if matches!(case.state, CaseState::Submitting { .. }));
+    let submits =
+        matches!(case(tx, customer)?, Some((case, _)) if matches!(case.state, CaseState::Submitting { .. }));
     if submits || open_write(tx, customer)? {
         return Ok(Erased::UnderWay);
     }
@@ -164,7 +161,10 @@ fn destroy(tx: &Tx<'_>, erasure: &Erasure, now: Timestamp) -> Result<(), StoreEr
     }
     // Whoever holds the customer finds the lease lost.
     tx.execute("DELETE FROM head WHERE customer = ?1", params![id])?;
-    tx.execute("DELETE FROM attempt WHERE effect IN (SELECT seq FROM effect WHERE customer = ?1)", params![id])?;
+    tx.execute(
+        "DELETE FROM attempt WHERE effect IN (SELECT seq FROM effect WHERE customer = ?1)",
+        params![id],
+    )?;
     tx.execute(
         "UPDATE effect SET status = 'overtaken', due_at = NULL, lease_until = NULL, ended_at = ?2, outcome = ?3
          WHERE customer = ?1 AND ended_at IS NULL",
