@@ -17,10 +17,7 @@ use crate::store::rows::{HistoryLine, Once, Recorder};
 use crate::store::tx::{Lock, Tx};
 
 /// The hold on a customer, if one is set.
-pub(in crate::store) fn hold(
-    tx: &Tx<'_>,
-    customer: CustomerHashId,
-) -> Result<Option<HoldRow>, StoreError> {
+pub(in crate::store) fn hold(tx: &Tx<'_>, customer: CustomerHashId) -> Result<Option<HoldRow>, StoreError> {
     let sql = "SELECT set_by, since, note FROM legal_hold WHERE customer = ?1";
     tx.first(sql, params![customer.as_bytes()], |row| {
         Ok(HoldRow { by: row.get(0)?, since: timestamp(row.get(1)?)?, note: row.get(2)? })
