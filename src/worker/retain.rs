@@ -88,6 +88,8 @@ impl Worker {
             };
             rows.push((kept, without));
         }
+        // Customers are locked in the order of their ids.
+        rows.sort_by_key(|(kept, _)| kept.customer);
         if !rows.is_empty() {
             self.store.drop_files(rows).await?;
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use uuid::Uuid;
 
+use crate::browser::Browser;
 use crate::database::{Database, about_sqlite, on_postgres};
 use crate::house::{House, Plan, TOKEN, application, lasting_address, spawn};
 use crate::restart::Ground;
@@ -468,4 +469,40 @@ async fn a_process_that_is_killed_has_erased_somebody_whole_or_not_at_all() {
         }
     }
     service.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_holds_and_erases_and_says_why_not() {
+    let house = house(&[]).await;
+    let id = somebody(&house, "Canary").await;
+    let mut admin = Browser::at(house.admin);
+    admin.fill("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
+    let case = format!("/cases/{id}");
+    let page = admin.get(&case).await;
+    page.is(200).has("Set a hold").has("Erase the person</summary>");
+    let (form, once) = (page.form(), page.field("once"));
+    let path = format!("{case}/hold");
+    admin
+        .fill(&path, &[("form", &form), ("once", &once), ("action", "set")])
+        .await
+        .leads_to(&format!("{case}?said=incomplete"));
+    let fields = [("form", form.as_str()), ("once", &once), ("action", "set"), ("reason", "Case 7")];
+    admin.fill(&path, &fields).await.leads_to(&format!("{case}?said=held"));
+    let page = admin.get(&case).await;
+    page.has("Set by bootstrap").has("Case 7").has("A legal hold is set; lift it first.");
+    let path = format!("{case}/erase");
+    let once = page.field("once");
+    let fields = [("form", form.as_str()), ("once", &once), ("sure", "yes")];
+    admin.fill(&path, &fields).await.leads_to(&format!("{case}?said=is-held"));
+    hold(&house, &id, "lift", "over").await;
+    let once = admin.get(&case).await.field("once");
+    let unsure = [("form", form.as_str()), ("once", &once)];
+    admin.fill(&path, &unsure).await.leads_to(&format!("{case}?said=incomplete"));
+    let export = admin.fill(&format!("{case}/export"), &[("form", &form)]).await;
+    export.is(200).has("CanaryTwo");
+    let fields = [("form", form.as_str()), ("once", &once), ("sure", "yes")];
+    admin.fill(&path, &fields).await.leads_to(&case);
+    admin.get(&case).await.is(410).has("was erased by bootstrap").lacks("CanaryTwo");
+    is_gone(&house.database, &id);
+    house.close().await;
 }
