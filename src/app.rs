@@ -2,9 +2,11 @@
 //! [`App`]; the listeners come from outside, so that a test can bind port 0.
 
 mod faces;
+mod keys;
 mod reload;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use self::faces::{admin_options, callback_state, console_state, page_state, public_options};
+pub use self::keys::{adopt_audit_keys, check_keys};
 pub use self::reload::Reloader;
 use self::reload::{Shared, mail_options, signing_secrets};
 use crate::clock::Clock;
@@ -53,6 +56,9 @@ const LEAVE_WAIT: Duration = Duration::from_secs(2);
 /// while others wait for the pace.
 const CUSTOMERS_AT_ONCE: usize = 8;
 
+/// The file of erasures in the spool's folder.
+const ERASURE_FILE: &str = "erasures.jsonl";
+
 /// What an [`App`] is built from, besides its configuration.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -90,10 +96,13 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        first_answer(&store).await?;
+        let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
+        if is_ready(&store).await? {
+            check_keys(&store, &vault).await?;
+            worker::erasures::apply(&store, &erasure_file(config)).await?;
+        }
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
-        let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let nium = Arc::new(nium_client(config, &metrics, shared_turns(&store))?);
@@ -216,6 +225,8 @@ impl App {
         by_the_side(&life, &self.worker, "silence", worker::silence::watch);
         by_the_side(&life, &self.worker, "endpoints", worker::endpoints::watch);
         by_the_side(&life, &self.worker, "audit", worker::audit::keep);
+        by_the_side(&life, &self.worker, "retention", worker::retain::keep);
+        by_the_side(&life, &self.worker, "erasures", worker::erasures::keep);
         by_the_side(&life, &self.worker, "tally", worker::tally::count);
 
         tokio::select! {
@@ -255,25 +266,23 @@ impl App {
     }
 }
 
-/// Waits for the database for a moment. What will never work out ends the start; otherwise callbacks are spooled until it can.
-async fn first_answer(store: &Store) -> Result<(), StoreError> {
+/// Whether the database can be used; it may come later, but not if it is one that we may not work on.
+async fn is_ready(store: &Store) -> anyhow::Result<bool> {
     // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
     let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
     match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
+        Ok(()) => Ok(true),
         Err(
             error @ (StoreError::Newer { .. }
             | StoreError::HalfACopy
             | StoreError::Moving
             | StoreError::NotDurable),
-        ) => {
-            return Err(error);
-        }
+        ) => Err(error.into()),
         Err(error) => {
             tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
+            Ok(false)
         }
-        Ok(()) => {}
     }
-    Ok(())
 }
 
 /// Starts one of the loops that run until the soft stop.
@@ -464,7 +473,16 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         addresses_when_completed: config.nium.addresses_when_completed,
         redirect_lives: config.nium.redirect_lives,
         keep_callbacks: config.privacy.keep_callbacks,
+        keep_closed: config.privacy.keep_closed,
+        keep_documents: config.privacy.keep_documents,
+        erasure_file: erasure_file(config),
     }
+}
+
+/// Where it is written down who was erased.
+fn erasure_file(config: &Config) -> PathBuf {
+    let beside = || config.store.spool_dir.join(ERASURE_FILE);
+    config.privacy.erasure_file.clone().unwrap_or_else(beside)
 }
 
 fn takes_two(config: &Config, what: config::SecondPerson) -> bool {

@@ -5,6 +5,7 @@
 //! - The first master key wraps; all of them unwrap, so that master keys can be replaced.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -47,7 +48,20 @@ pub enum VaultError {
 pub struct MasterKey {
     id: String,
     key: LessSafeKey,
-    audit: hmac::Key,
+    audit: AuditKey,
+}
+
+/// The key of the audit record's MACs that comes from a master key. It outlives that one: see [`Vault::audit_keys`].
+struct AuditKey {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    key: hmac::Key,
+}
+
+impl AuditKey {
+    fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes.as_slice());
+        Self { bytes, key }
+    }
 }
 
 impl MasterKey {
@@ -57,7 +71,8 @@ impl MasterKey {
         if !fits {
             return Err(VaultError::BadKey(id.to_owned()));
         }
-        Ok(Self { id: id.to_owned(), key: aead_key(key)?, audit: derived(key, b"reinstate audit v1") })
+        let audit = AuditKey::new(derived_bytes(key, b"reinstate audit v1"));
+        Ok(Self { id: id.to_owned(), key: aead_key(key)?, audit })
     }
 }
 
@@ -125,9 +140,16 @@ impl Place {
 }
 
 /// The master keys.
-#[derive(Debug)]
 pub struct Vault {
     keys: Vec<MasterKey>,
+    /// Audit keys of master keys that are not there any more, by their ids.
+    past: RwLock<Vec<(String, AuditKey)>>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 impl Vault {
@@ -141,19 +163,62 @@ impl Vault {
                 return Err(VaultError::BadKey(key.id.clone()));
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, past: RwLock::default() })
     }
 
     /// A fresh data key for `owner`, wrapped.
     pub fn new_data_key(&self, owner: &str) -> Result<WrappedKey, VaultError> {
-        let master = self.keys.first().ok_or(VaultError::NoKey)?;
         let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
         fill(key.as_mut_slice()).map_err(|_| VaultError::NoEntropy)?;
+        self.wrap(owner, key.as_slice())
+    }
+
+    fn wrap(&self, owner: &str, key: &[u8]) -> Result<WrappedKey, VaultError> {
+        let master = self.keys.first().ok_or(VaultError::NoKey)?;
         let length = u8::try_from(master.id.len()).map_err(|_| VaultError::BadKey(master.id.clone()))?;
         let mut wrapped = vec![VERSION, length];
         wrapped.extend_from_slice(master.id.as_bytes());
-        wrapped.extend(seal(&master.key, &bound_to(&["data key", owner, &master.id]), key.as_slice())?);
+        wrapped.extend(seal(&master.key, &bound_to(&["data key", owner, &master.id]), key)?);
         Ok(WrappedKey(wrapped))
+    }
+
+    /// The key of `owner` wrapped by the first master key; `None` if that wraps it already.
+    pub fn rewrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, VaultError> {
+        if wrapped.master_key() == Some(self.audit_key()) {
+            return Ok(None);
+        }
+        self.wrap(owner, &self.plain(owner, wrapped)?).map(Some)
+    }
+
+    /// The ids of the master keys; the first wraps.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        self.keys.iter().map(|key| key.id.as_str()).collect()
+    }
+
+    /// Every key of the audit record's MACs, by the id of its master key, wrapped by the first of those: kept, they
+    /// check what was signed before a master key was taken away.
+    pub fn audit_keys(&self) -> Result<Vec<(String, WrappedKey)>, VaultError> {
+        let past = self.past.read().unwrap_or_else(PoisonError::into_inner);
+        let own = self.keys.iter().map(|key| (&key.id, &key.audit));
+        own.chain(past.iter().map(|(id, key)| (id, key)))
+            .map(|(id, key)| Ok((id.clone(), self.wrap(&audit_owner(id), key.bytes.as_slice())?)))
+            .collect()
+    }
+
+    /// Takes in a key that [`Vault::audit_keys`] gave, unless its master key is there itself.
+    pub fn adopt_audit_key(&self, id: &str, wrapped: &WrappedKey) -> Result<(), VaultError> {
+        let mut past = self.past.write().unwrap_or_else(PoisonError::into_inner);
+        if self.ids().contains(&id) || past.iter().any(|(known, _)| known == id) {
+            return Ok(());
+        }
+        let plain = self.plain(&audit_owner(id), wrapped)?;
+        let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
+        let fits = plain.len() == KEY_BYTES;
+        bytes.iter_mut().zip(plain.iter()).for_each(|(kept, byte)| *kept = *byte);
+        fits.then_some(()).ok_or(VaultError::Broken)?;
+        past.push((id.to_owned(), AuditKey::new(bytes)));
+        Ok(())
     }
 
     /// The id of the master key under which the audit record goes on.
@@ -165,16 +230,24 @@ impl Vault {
     /// The MAC of a text of the audit record, under the master key with this id; `None` if there is no such key.
     #[must_use]
     pub fn audit_mac(&self, id: &str, text: &[u8]) -> Option<[u8; KEY_BYTES]> {
-        let master = self.keys.iter().find(|key| key.id == id)?;
-        hmac::sign(&master.audit, text).as_ref().try_into().ok()
+        let sign = |key: &AuditKey| hmac::sign(&key.key, text).as_ref().try_into().ok();
+        if let Some(master) = self.keys.iter().find(|key| key.id == id) {
+            return sign(&master.audit);
+        }
+        let past = self.past.read().unwrap_or_else(PoisonError::into_inner);
+        past.iter().find(|(known, _)| known == id).and_then(|(_, key)| sign(key))
     }
 
     /// The data key of `owner`.
     pub fn unwrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<DataKey, VaultError> {
+        DataKey::new(&self.plain(owner, wrapped)?)
+    }
+
+    fn plain(&self, owner: &str, wrapped: &WrappedKey) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let (id, sealed) = wrapped.parts().ok_or(VaultError::Broken)?;
         let master = self.keys.iter().find(|key| key.id == id);
         let master = master.ok_or_else(|| VaultError::UnknownMasterKey(id.to_owned()))?;
-        DataKey::new(&open(&master.key, &bound_to(&["data key", owner, id]), sealed)?)
+        open(&master.key, &bound_to(&["data key", owner, id]), sealed)
     }
 }
 
@@ -195,7 +268,10 @@ pub struct DataKey {
 
 impl DataKey {
     fn new(key: &[u8]) -> Result<Self, VaultError> {
-        Ok(Self { key: aead_key(key)?, marks: derived(key, b"reinstate mark v1") })
+        Ok(Self {
+            key: aead_key(key)?,
+            marks: hmac::Key::new(hmac::HMAC_SHA256, derived_bytes(key, b"reinstate mark v1").as_slice()),
+        })
     }
 
     /// Seals `plain` for `place`.
@@ -246,9 +322,16 @@ fn bound_to(parts: &[&str]) -> Vec<u8> {
 }
 
 /// A key of its own for each use, so that sealing, marking and the audit record never share one.
-fn derived(key: &[u8], label: &[u8]) -> hmac::Key {
+fn derived_bytes(key: &[u8], label: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> {
     let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), label);
-    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+    let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
+    bytes.iter_mut().zip(derived.as_ref()).for_each(|(kept, byte)| *kept = *byte);
+    bytes
+}
+
+/// Whose key an audit key is: nobody's customer id reads like it.
+fn audit_owner(id: &str) -> String {
+    format!("audit key of {id}")
 }
 
 fn aead_key(key: &[u8]) -> Result<LessSafeKey, VaultError> {
@@ -305,6 +388,39 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_wrapped_anew_and_the_old_master_key_is_needed_no_more() {
+        let old = vault(&[("old", 1)]);
+        let wrapped = old.new_data_key("ana").unwrap();
+        let mark = old.unwrap("ana", &wrapped).unwrap().mark(b"x");
+        let both = vault(&[("new", 2), ("old", 1)]);
+        let rewrapped = both.rewrap("ana", &wrapped).unwrap().unwrap();
+        assert_eq!((rewrapped.master_key(), both.rewrap("ana", &rewrapped).unwrap()), (Some("new"), None));
+        let new = vault(&[("new", 2)]);
+        assert_eq!(new.unwrap("ana", &rewrapped).unwrap().mark(b"x"), mark);
+        assert!(old.unwrap("ana", &rewrapped).is_err());
+    }
+
+    #[test]
+    fn what_a_master_key_has_signed_is_checked_when_it_is_gone() {
+        let both = vault(&[("new", 2), ("old", 1)]);
+        let (signed, kept) = (both.audit_mac("old", b"row"), both.audit_keys().unwrap());
+        let new = vault(&[("new", 2)]);
+        assert_eq!(new.audit_mac("old", b"row"), None);
+        for (id, wrapped) in &kept {
+            new.adopt_audit_key(id, wrapped).unwrap();
+        }
+        assert!(signed.is_some() && new.audit_mac("old", b"row") == signed);
+        assert_eq!(new.audit_mac("new", b"row"), both.audit_mac("new", b"row"));
+        // Kept again under the third, they still check.
+        let third = vault(&[("third", 3), ("new", 2)]);
+        for (id, wrapped) in &new.audit_keys().unwrap() {
+            third.adopt_audit_key(id, wrapped).unwrap();
+        }
+        assert_eq!(third.audit_mac("old", b"row"), signed);
+        assert!(third.adopt_audit_key("other", &kept[0].1).is_err());
+    }
+
+    #[test]
     fn unusable_master_keys_are_refused() {
         assert_eq!(Vault::new(Vec::new()).unwrap_err(), VaultError::NoKey);
         assert!(MasterKey::new("short", &[1; 31]).is_err());
@@ -317,7 +433,10 @@ mod tests {
     fn keys_do_not_print_themselves() {
         let vault = vault(&[("k1", 7)]);
         let key = vault.unwrap("ana", &vault.new_data_key("ana").unwrap()).unwrap();
-        assert_eq!(format!("{vault:?} {key:?}"), "Vault { keys: [MasterKey { id: \"k1\", .. }] } DataKey");
+        assert_eq!(
+            format!("{vault:?} {key:?}"),
+            "Vault { keys: [MasterKey { id: \"k1\", .. }], .. } DataKey"
+        );
     }
 
     proptest! {

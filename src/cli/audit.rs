@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{USAGE, runtime};
-use crate::app::{open_store, open_vault};
+use crate::app::{adopt_audit_keys, open_store, open_vault};
 use crate::clock::Clock;
 use crate::config::{Config, Sources, StoreConfig, StoreUrl};
 use crate::domain::audit::walk::{Source, Verdict, Walk};
@@ -31,7 +31,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum Command {
     /// Read the record of who did what from its beginning, and say whether anything was edited, moved or taken away.
     ///
-    /// Needs privacy.master_keys, also those that no longer seal. Exit 0: whole. Exit 1: something was found; it is
+    /// Needs privacy.master_keys, also those that no longer seal and were not left behind with `reinstate keys rotate`. Exit 0: whole. Exit 1: something was found; it is
     /// printed, with the place. What came after the last checkpoint is compared with the database's own note of its end.
     ///
     /// Examples:
@@ -103,6 +103,7 @@ pub(super) fn with_store(
 }
 
 async fn verify(store: &Store, vault: Vault, files: &[PathBuf], json: bool) -> anyhow::Result<u8> {
+    adopt_audit_keys(store, &vault).await?;
     let keys = move |id: &str, text: &[u8]| vault.audit_mac(id, text);
     // Files first: the service may make another checkpoint meanwhile.
     let mut read = Vec::new();
@@ -229,7 +230,7 @@ async fn export(store: &Store, customer: CustomerHashId, out: &Path) -> anyhow::
 }
 
 /// A file that was not there, for its owner only.
-fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
+pub(super) fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
     let mut open = std::fs::OpenOptions::new();
     open.write(true).create_new(true);
     #[cfg(unix)]

@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod healthcheck;
 mod jobs;
+mod keys;
 mod people;
 mod privacy;
 mod process;
@@ -91,6 +92,9 @@ enum Command {
     /// Check the record of who did what for changes; export what is on file about one customer.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Wrap the data keys by a new master key; say which master keys are in use.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Add, change and remove people who sign in to the console; list and end sessions.
     #[command(subcommand)]
     People(people::Command),
@@ -153,6 +157,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),
         Command::Store(command) => store::run(&sources(), command),
+        Command::Keys(command) => keys::run(&sources(), command),
         Command::People(command) => people::run(&sources(), command),
         Command::Token(command) => token::run(&sources(), command),
         Command::Healthcheck => healthcheck::run(&sources()),

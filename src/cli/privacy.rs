@@ -1,13 +1,15 @@
-//! `reinstate customers erase | hold`: one person's data, through the running service.
-#![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
-#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+//! `reinstate customers erase|export|hold`: one person's data, through the running service.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
 
+use super::audit::new_file;
+use super::client::{Api, Target};
 use super::customers::{Out, open, path, print, text};
 use crate::config::Sources;
 
@@ -30,6 +32,19 @@ pub(super) enum Command {
         yes: bool,
         #[command(flatten)]
         out: Out,
+    },
+    /// Write everything that is on file about one person, opened, as JSON: what they may ask for.
+    ///
+    /// Example: reinstate customers export ID --out ada.json
+    #[command(verbatim_doc_comment)]
+    Export {
+        /// The customerHashId.
+        id: String,
+        /// The new file; - writes on standard output.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
     /// Set a legal hold, or lift it: while it is set nothing about the customer is erased or goes by a rule.
     ///
@@ -63,6 +78,23 @@ pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u
             print(&shown, json, |shown| {
                 format!("erased {} by {}", text(&shown["erasedAt"]), text(&shown["erasedBy"]))
             });
+        }
+        Command::Export { id, out, target } => {
+            let mut file = if out == Path::new("-") { None } else { Some(new_file(&out)?) };
+            let api = Api::new(sources, target)?;
+            let shown = api.want(Method::GET, &path(&id, "/export"), None).await;
+            if shown.is_err() && file.is_some() {
+                // Nothing was written into it.
+                let _ = std::fs::remove_file(&out);
+            }
+            let text = serde_json::to_string_pretty(&shown?)?;
+            match &mut file {
+                None => println!("{text}"),
+                Some(file) => file
+                    .write_all(text.as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .with_context(|| out.display().to_string())?,
+            }
         }
         Command::Hold { id, lift, reason, out } => {
             let (api, json) = open(sources, out)?;

@@ -25,7 +25,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Audit, Told> {
     Ok(Audit { checkpoint_every: checkpoint_every?, checkpoint_file: checkpoint_file? })
 }
 
-fn path(text: &str) -> Result<PathBuf, String> {
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_dir() { Err(format!("names a folder, not a file: {}", shown(text))) } else { Ok(path) }
 }

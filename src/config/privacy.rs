@@ -1,6 +1,7 @@
-//! `[privacy]`: the keys that seal personal data.
+//! `[privacy]`: the keys that seal personal data, and how long it is kept.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::shown;
@@ -20,6 +21,12 @@ pub struct Privacy {
     pub master_keys: Vec<MasterKeyText>,
     /// How long callbacks are kept as evidence; `None` keeps them for ever.
     pub keep_callbacks: Option<Duration>,
+    /// How long a case keeps what was needed to bring it to its end; `None` keeps it for ever.
+    pub keep_closed: Option<Duration>,
+    /// How long documents are kept after Nium has accepted the customer.
+    pub keep_documents: Duration,
+    /// Where it is written down, beside the database, who was erased; `None` is a file in the spool's folder.
+    pub erasure_file: Option<PathBuf>,
 }
 
 impl Privacy {
@@ -45,7 +52,12 @@ const MASTER_KEYS: HowTo = HowTo {
 
 pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
     const KEY: &str = "privacy.master_keys";
-    let keep_callbacks = reader.optional_whole::<u64>("privacy.keep_callbacks_days", &DAYS);
+    let mut days =
+        |key| Ok(reader.optional_whole::<u64>(key, &DAYS)?.map(|days| Duration::from_hours(days * 24)));
+    let keep_callbacks = days("privacy.keep_callbacks_days");
+    let keep_closed = days("privacy.keep_closed_days");
+    let keep_documents = days("privacy.keep_documents_days");
+    let erasure_file = reader.optional("privacy.erasure_file", super::audit::path);
     let master_keys = reader.required_list(KEY, &MASTER_KEYS, parse)?;
     let mut ids: Vec<&str> = master_keys.iter().map(|key| key.id.as_str()).collect();
     ids.sort_unstable();
@@ -56,7 +68,13 @@ pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
             reader.tell(KEY, "has two keys with the same id; sealed data could not say which one opens it")
         );
     }
-    Ok(Privacy { master_keys, keep_callbacks: keep_callbacks?.map(|days| Duration::from_hours(days * 24)) })
+    Ok(Privacy {
+        master_keys,
+        keep_callbacks: keep_callbacks?,
+        keep_closed: keep_closed?,
+        keep_documents: keep_documents?.unwrap_or_default(),
+        erasure_file: erasure_file?,
+    })
 }
 
 fn parse(text: &str) -> Result<MasterKeyText, String> {

@@ -140,12 +140,44 @@ pub fn without_files(body: &Value) -> Value {
     }
 }
 
+/// Takes every file out of a body; what is said about a document stays.
+pub fn drop_files(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(drop_files);
+            // A list that held nothing but files says nothing any more.
+            fields.retain(|_, value| value.as_array().is_none_or(|items| !items.is_empty()));
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.get("document").is_some_and(Value::is_string));
+            items.iter_mut().for_each(drop_files);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::civil::date;
 
     const TODAY: Date = date(2026, 3, 1);
+
+    #[test]
+    fn files_go_and_what_is_said_about_their_documents_stays() {
+        let mut body = json!({
+            "firstName": "Ada", "identificationDoc": [
+                { "identificationType": "Passport", "identificationDocument": [{ "fileName": "a", "document": "QQ==" }] },
+            ],
+            "businessDetails": { "documentDetails": [{ "documentType": "X", "document": [{ "document": "QQ==" }] }] },
+        });
+        drop_files(&mut body);
+        let left = json!({
+            "firstName": "Ada", "identificationDoc": [{ "identificationType": "Passport" }],
+            "businessDetails": { "documentDetails": [{ "documentType": "X" }] },
+        });
+        assert_eq!(body, left);
+    }
 
     fn person() -> Value {
         json!({

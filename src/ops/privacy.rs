@@ -1,14 +1,24 @@
-//! Erasing one person, and the legal hold that keeps them.
+//! Erasing one person, the legal hold that keeps them, and handing out everything that is on file about them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::acts::Asking;
+use super::correction::difference_place;
 use super::officer::note;
 use super::once::Answered;
 use super::{Ops, OpsError};
 use crate::domain::correction::FieldProblem;
 use crate::domain::id::CustomerHashId;
+use crate::domain::rfi::RfiItem;
 use crate::store::rows::privacy::{Erased, Erasure, HoldDone, HoldRow, NewHold};
+use crate::vault::Place;
+
+/// What an export says about itself.
+const FORMAT: &str = "reinstate export v1";
+/// What a row of the record says that tells of it.
+pub const EXPORTED: &str = "personal_data_exported";
+/// Corrections in an export: the newest.
+const CORRECTIONS_MAX: usize = 1_000;
 
 /// A legal hold that somebody wants set or lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +85,63 @@ impl Ops {
             HoldDone::Done | HoldDone::Already => Ok(json!({ "customerHashId": customer, "held": wish.set })),
             HoldDone::Nobody => Err(OpsError::NoSuchCustomer),
         })
+    }
+
+    /// Everything on file about a person, opened, files of documents included: what they may ask for. That it was given
+    /// out is on record before it is.
+    pub async fn export(&self, customer: CustomerHashId, by: &str) -> Result<Value, OpsError> {
+        let mut export = self.bundle(customer, by).await?;
+        self.store.note(by, Some(customer), EXPORTED, json!({})).await?;
+        let personal = self.opened(customer).await?;
+        if let Some(parts) = export.as_object_mut() {
+            parts.insert("format".to_owned(), json!(FORMAT));
+            parts.insert("leftOut".to_owned(), json!(["the keys"]));
+            parts.insert("personal".to_owned(), personal);
+        }
+        Ok(export)
+    }
+
+    async fn opened(&self, customer: CustomerHashId) -> Result<Value, OpsError> {
+        let Some(key) = self.existing_data_key(customer).await? else { return Ok(json!({})) };
+        let application = self.application(customer, &key).await?.map(|kept| kept.as_map().clone());
+        let kept = self.store.case(customer).await?.and_then(|row| row.snapshot);
+        let nium = match &kept {
+            Some(kept) => self.open_snapshot(customer, kept).await?,
+            None => None,
+        };
+        let mut corrections = Vec::new();
+        for kept in self.store.corrections(customer, CORRECTIONS_MAX).await? {
+            let Some(sealed) = kept.sealed.as_deref() else { continue };
+            let changes: Value = serde_json::from_slice(&key.open(&difference_place(&kept.effect), sealed)?)?;
+            corrections.push(json!({ "effectId": kept.effect, "at": kept.at, "changes": changes }));
+        }
+        let rfi = match self.store.rfi(customer).await? {
+            Some(kept) => self.open_rfi(customer, &kept).await?.iter().map(RfiItem::view).collect(),
+            None => Vec::new(),
+        };
+        let address = match self.store.redirect(customer).await? {
+            Some(kept) => {
+                let place = Place { table: "redirect", column: "sealed", row: customer.to_string() };
+                Some(String::from_utf8_lossy(&key.open(&place, &kept.sealed)?).into_owned())
+            }
+            None => None,
+        };
+        let mut said = Map::new();
+        for kept in self.store.bundle(customer).await?.effects {
+            let shown = self.effect_view(&kept.effect).await?;
+            if let Some(words) = shown.get("said").filter(|said| !said.is_null()) {
+                said.insert(kept.effect.key.to_string(), words.clone());
+            }
+        }
+        Ok(json!({
+            "application": application,
+            "atNium": nium,
+            "corrections": corrections,
+            "notes": self.notes(customer).await?,
+            "askedByNium": rfi,
+            "goesOnAt": address,
+            "niumSaid": said,
+        }))
     }
 
     /// The legal hold on a customer, if one is set.

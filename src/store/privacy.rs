@@ -1,9 +1,16 @@
 //! Erasing people, legal holds, and keys.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::error::StoreError;
-use super::rows::privacy::{Erased, Erasure, HoldDone, HoldRow, NewHold};
+use super::rows::privacy::{
+    ClosedPlace, Erased, Erasure, HoldDone, HoldRow, KeptFiles, MasterUse, NewHold, Rewrapped, WrappedRow,
+};
 use super::rows::{Once, Recorder};
-use super::sql::{erase, holds};
+use super::sql::{erase, holds, keys, retain};
 use super::{Backend, Store};
 use crate::domain::id::CustomerHashId;
 
@@ -31,10 +38,11 @@ impl Store {
         Ok(done)
     }
 
-    /// What was deleted stands in the write-ahead log of an SQLite database until that is begun anew.
+    /// What was deleted stands in the write-ahead log of an SQLite database until that is begun anew. PostgreSQL overwrites
+    /// it in its own time, with VACUUM.
     fn overwrite_the_past(&self) {
         if let Backend::Sqlite(store) = &self.backend {
-            store.empty_the_log();
+            store.empties.store(true, Ordering::Relaxed);
         }
     }
 
@@ -56,6 +64,65 @@ impl Store {
     ) -> Result<Once<HoldDone>, StoreError> {
         let now = self.clock.now();
         self.write(move |tx| holds::change(tx, &hold, recorder.as_ref(), now)).await
+    }
+
+    /// Applications that may hold documents of customers whom Nium accepted `age` ago or earlier.
+    pub async fn files_to_drop(&self, age: Duration, most: usize) -> Result<Vec<KeptFiles>, StoreError> {
+        let before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        self.read(move |tx| retain::files_to_drop(tx, before, most)).await
+    }
+
+    /// Law: an application loses its files only while it is the one that was read. Gives how many changed.
+    pub async fn drop_files(&self, rows: Vec<(KeptFiles, Option<Vec<u8>>)>) -> Result<usize, StoreError> {
+        self.write(move |tx| retain::drop_files(tx, &rows)).await
+    }
+
+    /// The states in which a case has come to an end.
+    #[must_use]
+    pub fn ends() -> &'static [&'static str] {
+        &retain::CLOSED
+    }
+
+    /// Law: of the `most` cases that came to this end more than `age` ago and stand after `after`, what they need no more
+    /// goes; nothing of anybody under a legal hold. Gives where to go on; `None` at the end.
+    pub async fn clear_closed(
+        &self,
+        state: &'static str,
+        age: Duration,
+        after: ClosedPlace,
+        most: usize,
+    ) -> Result<Option<ClosedPlace>, StoreError> {
+        let before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        self.write(move |tx| retain::clear_closed(tx, state, before, &after, most)).await
+    }
+
+    /// The master keys that wrap anything; with how many data keys each, if `counted`.
+    pub async fn masters(&self, counted: bool) -> Result<Vec<MasterUse>, StoreError> {
+        self.read(move |tx| keys::masters(tx, counted)).await
+    }
+
+    /// Data keys in the order of their customers, after one of them.
+    pub async fn wrapped_keys(
+        &self,
+        after: Option<CustomerHashId>,
+        most: usize,
+    ) -> Result<Vec<WrappedRow>, StoreError> {
+        self.read(move |tx| keys::wrapped(tx, after, most)).await
+    }
+
+    /// Law: a key is wrapped anew only if it is the one that was read: who was erased meanwhile stays so. Gives how many.
+    pub async fn rewrap(&self, rows: Vec<Rewrapped>) -> Result<usize, StoreError> {
+        self.write(move |tx| keys::rewrap(tx, &rows)).await
+    }
+
+    /// The keys of the audit record's MACs, by the ids of their master keys, wrapped.
+    pub async fn audit_keys(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.read(keys::audit_keys).await
+    }
+
+    /// Keeps those keys, in place of what was kept of each.
+    pub async fn put_audit_keys(&self, keys: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
+        self.write(move |tx| keys::put_audit_keys(tx, &keys)).await
     }
 
     /// The legal hold on a customer, if one is set.

@@ -71,8 +71,8 @@ pub(super) struct Sqlite {
     readers: Arc<Readers>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop_checkpoints: SyncSender<()>,
-    /// The write-ahead log is to be begun anew.
-    empties: Arc<AtomicBool>,
+    /// Set, the write-ahead log is soon begun anew: what was deleted stands in it until then.
+    pub(super) empties: Arc<AtomicBool>,
     /// Held for as long as we serve; the operating system lets go of it when we die.
     _owner: Option<File>,
 }
@@ -152,11 +152,6 @@ impl Sqlite {
         .map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
-    /// Soon nothing that was deleted stands in the write-ahead log any more.
-    pub(super) fn empty_the_log(&self) {
-        self.empties.store(true, Ordering::Relaxed);
-    }
-
     /// Finishes what waits and closes the threads. Blocks until they have ended.
     pub(super) fn close(&self) {
         self.writer.stop();
@@ -234,10 +229,9 @@ fn checkpoint_by_the_side(
             let passed = connection
                 .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get::<_, bool>(0));
             match passed {
-                Ok(false) => {}
                 // Somebody reads; it is tried again.
                 Ok(true) if is_to_empty => empties.store(true, Ordering::Relaxed),
-                Ok(true) => {}
+                Ok(_) => {}
                 Err(error) => {
                     empties.fetch_or(is_to_empty, Ordering::Relaxed);
                     tracing::warn!(%error, "a checkpoint failed; it is tried again");

@@ -17,7 +17,9 @@
 //! - `marks`: customers from before they could be searched for are marked
 //! - `bulk`: an officer's word to many customers, a few at a time
 //! - `house`: what is kept only for a while goes
+//! - `retain`: documents that Nium has accepted, and what closed cases need no more
 //! - `tally`: the numbers of the overview
+//! - `erasures`: who was erased is written down beside the database, so that a backup does not bring them back
 //! - `audit`: the record of who did what gets its chain, and checkpoints
 
 mod acts;
@@ -26,6 +28,7 @@ pub mod bulk;
 pub mod drain;
 mod duty;
 pub mod endpoints;
+pub mod erasures;
 mod guard;
 mod hands;
 pub mod house;
@@ -36,6 +39,7 @@ pub mod marks;
 pub mod notify;
 mod onboard;
 mod outbox;
+pub mod retain;
 mod rfi;
 mod runner;
 pub mod silence;
@@ -44,6 +48,7 @@ pub mod sweep;
 pub mod tally;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -95,6 +100,12 @@ pub struct Options {
     pub addresses_when_completed: bool,
     /// How long callbacks are kept as evidence; `None` keeps them for ever.
     pub keep_callbacks: Option<Duration>,
+    /// How long a closed case keeps what was needed to close it; `None` keeps it for ever.
+    pub keep_closed: Option<Duration>,
+    /// How long documents are kept after Nium has accepted the customer.
+    pub keep_documents: Duration,
+    /// Where it is written down, beside the database, who was erased.
+    pub erasure_file: PathBuf,
     /// How long an address at a vendor can be used when Nium does not say.
     pub redirect_lives: Duration,
 }

@@ -330,7 +330,9 @@ fn before_marks(path: &std::path::Path) {
              DROP INDEX cases_by_class; DROP INDEX cases_by_deadline; DROP TABLE bulk; DROP TABLE bulk_customer;
              DROP TABLE person; DROP TABLE session; DROP TABLE correction; DROP TABLE journey; DROP TABLE tally;
              DROP TABLE feed_reader; DROP TABLE hourly; DROP TABLE standing;
-             PRAGMA user_version = 5",
+             DROP TABLE erasure; DROP TABLE legal_hold; DROP TABLE audit_key; DROP INDEX data_key_by_master;
+             DROP INDEX application_accepted; ALTER TABLE application DROP COLUMN documents;
+             ALTER TABLE application DROP COLUMN accepted_at; PRAGMA user_version = 5",
         )
         .unwrap();
 }

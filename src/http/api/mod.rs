@@ -95,6 +95,7 @@ pub fn router(state: &Arc<ApiState>) -> Router {
             person(Need::Correct, post(links::issue).delete(links::revoke)),
         )
         .route("/v1/customers/{id}/hold", person(Need::Decide, post(privacy::hold)))
+        .route("/v1/customers/{id}/export", person(Need::Manage, get(privacy::export)))
         .route("/v1/customers/{id}/erase", route(Need::Manage, post(privacy::erase)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/approvals", route(Need::Read, get(officer::approvals)))

@@ -1,13 +1,13 @@
-//! `…/erase`, `…/hold`: one person's data, and the door that closes behind whoever was erased.
+//! `…/erase`, `…/hold`, `…/export`: one person's data, and the door that closes behind whoever was erased.
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 use super::auth::Caller;
 use super::take;
@@ -50,6 +50,17 @@ pub(super) async fn hold(
     let asking = Asking { by: &caller.name, body: &body, once: once.as_ref(), dry_run: false };
     let answered = state.ops.change_hold(customer, &wish, &asking).await;
     Ok(answer(answered.map_err(|error| problem_of(&error))?))
+}
+
+/// `GET /v1/customers/{id}/export`
+pub(super) async fn export(
+    State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let customer = take::customer(&id)?;
+    let export = state.ops.export(customer, &caller.name).await.map_err(|error| problem_of(&error))?;
+    Ok(Json(export).into_response())
 }
 
 /// Answers 410 about somebody who was erased, whatever is asked.

@@ -22,22 +22,24 @@ use crate::ops::once::Answered;
 use crate::ops::{Ops, OpsError};
 
 /// The case that a path names, with the way back to it.
-struct Place {
-    id: CustomerHashId,
-    back: String,
+pub(super) struct Place {
+    pub(super) id: CustomerHashId,
+    pub(super) back: String,
 }
 
 impl Place {
-    fn of(path: &str) -> Option<Self> {
+    pub(super) fn of(path: &str) -> Option<Self> {
         let id = CustomerHashId::parse(path)?;
         Some(Self { id, back: format!("/cases/{id}") })
     }
 }
 
 /// What is said about an error that whoever asked can do something about; the page of trouble for any other.
-fn refused(state: &ConsoleState, who: &Signed, back: &str, error: &OpsError) -> Response {
+pub(super) fn refused(state: &ConsoleState, who: &Signed, back: &str, error: &OpsError) -> Response {
     let word = match error {
         OpsError::NoSuchCustomer => return nobody(state, who),
+        OpsError::Erased => return state.see(back),
+        OpsError::Held => "is-held",
         OpsError::Moved => "moved",
         OpsError::UnderWay => "under-way",
         OpsError::ActRefused(_) => "refused",

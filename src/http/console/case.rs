@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::door::trouble;
 use super::offers::{Acts, acts};
+use super::privacy::{self, Keeping};
 use super::shell::{Frame, Here, Moment, Said, notice, words};
 use super::table::{Cell, Tone};
 use super::timeline::{Line, lines};
@@ -22,6 +23,7 @@ use crate::domain::snapshot::{BlockedBy, CustomerKind, NiumTime};
 use crate::http::web::page;
 use crate::ops::OpsError;
 use crate::store::rows::CaseRow;
+use crate::store::rows::privacy::HoldRow;
 
 /// A fact with its name.
 pub(super) type Fact = (&'static str, Cell);
@@ -41,6 +43,8 @@ struct Case<'a> {
     nium: Vec<Fact>,
     asked: Vec<(String, String)>,
     acts: Acts,
+    keeping: Keeping,
+    may_manage: bool,
     lines: Vec<Line>,
     may_decide: bool,
     may_correct: bool,
@@ -52,6 +56,7 @@ struct Read {
     shown: Value,
     lines: Vec<Line>,
     asked: Vec<(String, String)>,
+    hold: Option<HoldRow>,
 }
 
 async fn read(state: &ConsoleState, id: CustomerHashId) -> Result<Read, OpsError> {
@@ -60,7 +65,8 @@ async fn read(state: &ConsoleState, id: CustomerHashId) -> Result<Read, OpsError
     let timeline = state.ops.timeline(id).await?;
     let asked = if row.case.beside.rfi.is_some() { items(&state.ops.rfi(id).await?) } else { Vec::new() };
     let lines = lines(&timeline, state.ops.clock.now());
-    Ok(Read { row, shown, lines, asked })
+    let hold = state.ops.hold(id).await?;
+    Ok(Read { row, shown, lines, asked, hold })
 }
 
 /// What Nium asks, by its own words.
@@ -85,10 +91,16 @@ pub(super) async fn show(
     let Some(id) = CustomerHashId::parse(&id) else { return nobody(&state, &who) };
     let read = match read(&state, id).await {
         Ok(read) => read,
-        Err(OpsError::NoSuchCustomer) => return nobody(&state, &who),
+        Err(OpsError::NoSuchCustomer) => {
+            return match state.ops.erasure(id).await {
+                Ok(Some(erasure)) => privacy::gone(&state, &who, &erasure),
+                Ok(None) => nobody(&state, &who),
+                Err(error) => trouble(&state, &error),
+            };
+        }
         Err(error) => return trouble(&state, &error),
     };
-    let Read { row, shown, lines, asked } = read;
+    let Read { row, shown, lines, asked, hold } = read;
     let now = state.ops.clock.now();
     let mut frame = state.frame(&who, Here::Cases, format!("Case {}", id.short()));
     (frame.said, frame.live) = (Said::of(&uri), Some(format!("?customer={id}")));
@@ -103,6 +115,14 @@ pub(super) async fn show(
         ours: ours(&row, state.ops.submissions_max, now),
         nium: at_nium(&row, &shown, now),
         asked,
+        keeping: Keeping::of(
+            &row,
+            hold.as_ref(),
+            shown.pointer("/legalHold/reason").and_then(Value::as_str).map(str::to_owned),
+            &who,
+            &state,
+        ),
+        may_manage: who.may(Need::Manage),
         acts: acts(&row, &state.ops, &who),
         lines,
         may_decide: who.may(Need::Decide),

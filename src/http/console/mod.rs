@@ -17,6 +17,7 @@ mod lists;
 mod live;
 mod offers;
 mod overview;
+mod privacy;
 mod settings;
 mod shell;
 mod sign_on;
@@ -206,6 +207,9 @@ pub fn router(state: &Arc<ConsoleState>) -> Router {
         .route("/cases/{id}/link/revoke", route(Need::Correct, post(acts::revoke)))
         .route("/cases/{id}/personal", route(Need::Decide, post(acts::personal)))
         .route("/cases/{id}/bundle", route(Need::Decide, post(acts::bundle)))
+        .route("/cases/{id}/hold", route(Need::Decide, post(privacy::hold)))
+        .route("/cases/{id}/export", route(Need::Manage, post(privacy::export)))
+        .route("/cases/{id}/erase", route(Need::Manage, post(privacy::erase)))
         .route("/approvals", route(Need::Read, get(approvals::list)))
         .route("/approvals/{id}", route(Need::Decide, post(approvals::verdict)))
         .route("/", route(Need::Read, get(overview::show)))

@@ -110,6 +110,13 @@ fn shown() -> Vec<Operation> {
             .problem("no_such_customer")
             .problem("customer_erased")
             .problem("invalid_hold"),
+        op("get", "/v1/customers/{id}/export", "Everything on file about a person")
+            .role("admin")
+            .about("The bundle, and beside it what is sealed, opened: the application with its documents, what Nium said, corrections, notes. That it was given out is recorded first.")
+            .answer(200, "The export", schema("Export"))
+            .problem("customer_hash_id_malformed")
+            .problem("customer_erased")
+            .problem("no_such_customer"),
         op("post", "/v1/customers/{id}/erase", "Erase a person")
             .role("admin")
             .about("Destroys the customer's data key, everything that it sealed, the timeline and whatever else tells of them, for good. Their rows of the audit record lose what they said, and the chain stays whole. Refused while a write about them is on its way to Nium, or a legal hold is set; erased twice is as once. `state` is `erased` from then on, a callback about them is counted and nothing more.")

@@ -12,6 +12,10 @@ pub(super) fn schemas() -> Value {
             "reason": { "type": "string", "minLength": 1, "maxLength": NOTE_CHARS_MAX },
         }), &["action", "reason"]),
         "Held": object(json!({ "customerHashId": id(), "held": { "type": "boolean" } }), &["customerHashId", "held"]),
+        "Export": object(json!({
+            "format": { "const": "reinstate export v1" }, "customerHashId": id(), "exportedAt": time(), "exportedBy": text(),
+            "personal": { "type": "object" },
+        }), &["format", "customerHashId", "exportedAt", "exportedBy", "personal"]),
         "Erasure": object(
             json!({ "customerHashId": id(), "erasedAt": time(), "erasedBy": text() }),
             &["customerHashId", "erasedAt", "erasedBy"],

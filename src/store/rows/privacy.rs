@@ -65,3 +65,44 @@ pub struct HoldRow {
     /// The id of the note that says why.
     pub note: String,
 }
+
+/// A wrapped data key, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedRow {
+    /// Whose.
+    pub customer: CustomerHashId,
+    /// As it is kept.
+    pub wrapped: Vec<u8>,
+}
+
+/// A data key that is wrapped anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// What was read.
+    pub was: WrappedRow,
+    /// What takes its place.
+    pub wrapped: Vec<u8>,
+}
+
+/// A master key that wraps something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterUse {
+    /// Its id.
+    pub id: String,
+    /// How many data keys; 0 if they were not counted.
+    pub keys: u64,
+    /// A few of them.
+    pub examples: Vec<WrappedRow>,
+}
+
+/// An application that may hold documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFiles {
+    /// Whose.
+    pub customer: CustomerHashId,
+    /// The application, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// A place among closed cases: since when, and the bytes of the id.
+pub type ClosedPlace = (i64, Vec<u8>);

@@ -8,6 +8,7 @@ use super::ask::{once, open_write};
 use super::audit::{self, CHAIN};
 use super::column::{ms, timestamp};
 use super::holds;
+use super::tally::TALLY;
 use super::work::case;
 use crate::domain::case::CaseState;
 use crate::domain::id::CustomerHashId;
@@ -18,7 +19,7 @@ use crate::store::tx::{Lock, Row, Tx};
 
 /// Tables whose rows about a person go as a whole. Those that hold what is only counted (callbacks, events) stay: the id in
 /// them is the one that the erasure names.
-const GONE: [&str; 20] = [
+const GONE: [&str; 21] = [
     "data_key",
     "application",
     "snapshot",
@@ -26,6 +27,7 @@ const GONE: [&str; 20] = [
     "rfi",
     "redirect",
     "note",
+    "legal_hold",
     "in_hand",
     "approval",
     "bulk_customer",
@@ -92,6 +94,7 @@ pub(in crate::store) fn erase(
 ) -> Result<Once<Erased>, StoreError> {
     // Locks are taken in their order.
     tx.lock(CHAIN)?;
+    tx.lock(TALLY)?;
     once(tx, recorder, now, || {
         tx.lock(Lock::Customer(customer))?;
         let erased = erase_one(tx, customer, by, now)?;
@@ -144,6 +147,7 @@ pub(in crate::store) fn erase_again(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     tx.lock(CHAIN)?;
+    tx.lock(TALLY)?;
     tx.lock(Lock::Customer(erasure.customer_hash_id))?;
     if self::erasure(tx, erasure.customer_hash_id)?.is_some() {
         return Ok(false);
@@ -177,10 +181,11 @@ fn destroy(tx: &Tx<'_>, erasure: &Erasure, now: Timestamp) -> Result<(), StoreEr
         params![id, OUTCOME],
     )?;
     audit::erase(tx, &erasure.erased_by, customer, now)?;
+    // Whoever erases is alone, as the lock of the chain has it.
+    let last: i64 = tx.one("SELECT coalesce(max(number), 0) FROM erasure", params![], |row| row.get(0))?;
     tx.execute(
-        "INSERT INTO erasure (customer, number, at, erased_by)
-         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM erasure",
-        params![id, ms(erasure.erased_at), erasure.erased_by],
+        "INSERT INTO erasure (customer, number, at, erased_by) VALUES (?1, ?2, ?3, ?4)",
+        params![id, last + 1, ms(erasure.erased_at), erasure.erased_by],
     )?;
     overwrite(tx, false)
 }

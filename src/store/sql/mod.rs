@@ -17,6 +17,7 @@ pub(super) mod findings;
 pub(super) mod holds;
 pub(super) mod hourly;
 pub(super) mod jobs;
+pub(super) mod keys;
 pub(super) mod links;
 pub(super) mod officer;
 pub(super) mod onboard;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::column::{corrupt, maybe_timestamp, ms, timestamp};
+use super::erase::erasure;
 use crate::domain::effect::Event;
 use crate::domain::id::CustomerHashId;
 use crate::domain::journey::{Followed, Journey, Measure, Outcome, Reach, Step};
@@ -17,6 +18,9 @@ use crate::store::tx::{Lock, Row, Tx};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Whoever counts journeys, or erases some, is alone.
+pub(super) const TALLY: Lock<'static> = Lock::Name("tally");
 
 const READER: &str = "SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)";
 
@@ -31,7 +35,7 @@ pub(in crate::store) fn waits(tx: &Tx<'_>) -> Result<bool, StoreError> {
 /// Law: the next `most` events of the feed are counted, once. Gives how many there were.
 pub(in crate::store) fn follow(tx: &Tx<'_>, most: usize) -> Result<usize, StoreError> {
     // Whoever was on duty before may still be at it.
-    tx.lock(Lock::Name("tally"))?;
+    tx.lock(TALLY)?;
     let after: i64 = tx.one(READER, params![], |row| row.get(0))?;
     let rows = tx.query(
         "SELECT position, customer, kind, at FROM event WHERE position > ?1 ORDER BY position LIMIT ?2",
@@ -146,6 +150,10 @@ fn last_page(tx: &Tx<'_>, customer: CustomerHashId) -> Result<Page, StoreError> 
 
 fn put(tx: &Tx<'_>, customer: CustomerHashId, page: &Page) -> Result<(), StoreError> {
     let Some(journey) = page.journey else { return Ok(()) };
+    // Whoever was erased is counted, and not listed.
+    if erasure(tx, customer)?.is_some() {
+        return Ok(());
+    }
     let Journey { rejected_at, offered_at, corrected_at, submitted_at, end } = journey;
     tx.execute(
         "INSERT INTO journey (customer, number, rejected_at, offered_at, corrected_at, submitted_at, ended_at, outcome)

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
 use super::column::{case_of, effect_key, ms, next_of, timestamp};
-use super::{audit, events, findings, links, onboard, rfi, search};
+use super::{audit, events, findings, links, onboard, retain, rfi, search};
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::audit::SERVICE;
-use crate::domain::case::Case;
+use crate::domain::case::{Case, CaseState};
 use crate::domain::decision::{Next, OfficerWord};
 use crate::domain::effect::EffectStatus;
 use crate::domain::id::CustomerHashId;
@@ -221,6 +221,9 @@ pub(in crate::store) fn commit(
     if let Some((case, next)) = &commit.case {
         version = case.version;
         put_case(tx, case, *next)?;
+        if matches!(case.state, CaseState::Approved | CaseState::Reinstated) {
+            retain::accept_documents(tx, customer, now)?;
+        }
         if !case.state.is_with_nium() {
             onboard::drop_redirect(tx, customer)?;
         }
@@ -354,7 +357,8 @@ pub(in crate::store) fn put_application(
 ) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO application (customer, sealed, stored_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+             ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at,
+                 documents = 1, accepted_at = NULL",
         params![customer.as_bytes(), sealed, ms(now)],
     )?;
     Ok(())
