@@ -95,14 +95,7 @@ impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
-        let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-        let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
-        if is_ready(&store).await? {
-            check_keys(&store, &vault).await?;
-            worker::erasures::apply(&store, &erasure_file(config)).await?;
-        }
-        let spool = Arc::new(open_spool(config)?);
-        store.serves_as(spool.owner().to_owned());
+        let (store, vault, spool) = open_places(config, &clock, &wake).await?;
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let nium = Arc::new(nium_client(config, &metrics, shared_turns(&store))?);
@@ -264,6 +257,23 @@ impl App {
         tracing::info!(well, "stopped");
         well && closed
     }
+}
+
+/// The store, checked as far as it can be used yet, what opens what is sealed in it, and the spool beside it.
+async fn open_places(
+    config: &Config,
+    clock: &Clock,
+    wake: &Wake,
+) -> anyhow::Result<(Arc<Store>, Arc<Vault>, Arc<Spool>)> {
+    let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
+    let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
+    if is_ready(&store).await? {
+        check_keys(&store, &vault).await?;
+        worker::erasures::apply(&store, &erasure_file(config)).await?;
+    }
+    let spool = Arc::new(open_spool(config)?);
+    store.serves_as(spool.owner().to_owned());
+    Ok((store, vault, spool))
 }
 
 /// Whether the database can be used; it may come later, but not if it is one that we may not work on.
