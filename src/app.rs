@@ -89,7 +89,8 @@ impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
-        let store = store_of(config, &clock, &wake).await?;
+        let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
+        first_answer(&store).await?;
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
@@ -121,6 +122,7 @@ impl App {
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
+            last_knock: Arc::clone(&shared.last_knock),
             undeclared_proxy: Arc::clone(&shared.undeclared_proxy),
         });
         let api = Arc::new(api_state(config, (vault, Arc::clone(&nium)), &health, api_url, known, &shared));
@@ -253,6 +255,27 @@ impl App {
     }
 }
 
+/// Waits for the database for a moment. What will never work out ends the start; otherwise callbacks are spooled until it can.
+async fn first_answer(store: &Store) -> Result<(), StoreError> {
+    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
+    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
+    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
+        Err(
+            error @ (StoreError::Newer { .. }
+            | StoreError::HalfACopy
+            | StoreError::Moving
+            | StoreError::NotDurable),
+        ) => {
+            return Err(error);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
+        }
+        Ok(()) => {}
+    }
+    Ok(())
+}
+
 /// Starts one of the loops that run until the soft stop.
 fn by_the_side<F: Future<Output = ()> + Send + 'static>(
     life: &Lifecycle,
@@ -273,28 +296,6 @@ async fn late(again: impl Future<Output = ()>) {
         () = again => {}
         () = tokio::time::sleep(GRACE + Duration::from_secs(2)) => {}
     }
-}
-
-/// The store, which may not be usable yet; an error if it never will be as it is.
-async fn store_of(config: &Config, clock: &Clock, wake: &Wake) -> anyhow::Result<Arc<Store>> {
-    let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
-    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
-    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
-    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
-        Err(
-            error @ (StoreError::Newer { .. }
-            | StoreError::HalfACopy
-            | StoreError::Moving
-            | StoreError::NotDurable),
-        ) => {
-            return Err(error.into());
-        }
-        Err(error) => {
-            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
-        }
-        Ok(()) => {}
-    }
-    Ok(store)
 }
 
 fn api_state(
@@ -413,6 +414,14 @@ pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
         Ok(page) => Ok(page.total_customers),
         Err(ListError::Trouble(trouble)) => Err(trouble.kind.as_str().to_owned()),
         Err(ListError::Unreadable(why)) => Err(why.to_owned()),
+    }
+}
+
+/// Connects to the mail server and logs in; `None` where there is none. The error is a sentence.
+pub async fn knock_at_mail_server(config: &Config) -> Option<Result<(), String>> {
+    match mail_options(config).map(Mailer::new)? {
+        Ok(mailer) => Some(mailer.knock().await),
+        Err(error) => Some(Err(error.to_string())),
     }
 }
 

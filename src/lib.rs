@@ -91,6 +91,7 @@
 //!   `tests/it/attacks_flood.rs`. What changes while it runs: `src/app/reload.rs`; what is not served: `src/config/dangers.rs`.
 //! - What is promised, and which test holds it: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
 //! - Which commit a program is: `src/build.rs`.
+//! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.
 

@@ -80,6 +80,7 @@ pub(super) fn callback_state(
         spool: Arc::clone(spool),
         clock,
         access: Arc::clone(&shared.access),
+        last_knock: Arc::clone(&shared.last_knock),
     };
     CallbackState::new(places, &metrics.intake, options)
 }

@@ -18,6 +18,7 @@ use crate::config::{self, Config, Problems, Setting};
 use crate::http::access::{self, Access, SharedAccess};
 use crate::http::api::auth::{Bootstrap, token_hash};
 use crate::http::console::{self, SharedSettings};
+use crate::http::knock::LastKnock;
 use crate::http::serve::{self, Certificates, Known};
 use crate::metrics::ReloadMetrics;
 use crate::nium::{ApiKey, Nium};
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) bootstrap: Bootstrap,
     pub(super) settings: SharedSettings,
     pub(super) undeclared_proxy: Arc<AtomicBool>,
+    pub(super) last_knock: Arc<LastKnock>,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             bootstrap: Arc::new(ArcSwapOption::from_pointee(bootstrap(config))),
             settings: Arc::new(ArcSwap::from_pointee(settings(config))),
             undeclared_proxy,
+            last_knock: Arc::default(),
         })
     }
 }

@@ -69,8 +69,7 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Say everything that is wrong with the configuration, all at once.
     CheckConfig,
-    /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
-    Doctor,
+    Doctor(doctor::Args),
     /// List, search and show customers; update, block, unblock, tag, decide, link.
     #[command(subcommand)]
     Customers(customers::Command),
@@ -149,7 +148,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Approvals(command) => approvals::run(&sources(), command),
         Command::Audit(command) => audit::run(&sources(), command),
         Command::Customers(command) => customers::run(&sources(), command),
-        Command::Doctor => doctor::run(&sources()),
+        Command::Doctor(args) => doctor::run(&sources(), &args),
         Command::Events(command) => events::run(&sources(), command),
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),

@@ -23,6 +23,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::access::{Refusal, SharedAccess};
 use super::body::{self, BodyFault};
 use super::error::{FieldError, Problem};
+use super::knock::LastKnock;
 use super::webhook::{self, WebhookFault};
 use crate::clock::Clock;
 use crate::domain::id::{CustomerHashId, RequestId};
@@ -71,6 +72,8 @@ pub struct Places {
     pub clock: Clock,
     /// Who may knock.
     pub access: SharedAccess,
+    /// Where it is noted who was not answered 200.
+    pub last_knock: Arc<LastKnock>,
 }
 
 /// Everything behind the doors.
@@ -79,6 +82,7 @@ pub struct CallbackState {
     spool: Arc<Spool>,
     clock: Clock,
     access: SharedAccess,
+    last_knock: Arc<LastKnock>,
     options: Options,
     metrics: IntakeMetrics,
     callback_acks: Counter,
@@ -89,7 +93,7 @@ impl CallbackState {
     /// Puts the doors together and sets every counter they use to zero.
     #[must_use]
     pub fn new(places: Places, metrics: &IntakeMetrics, options: Options) -> Self {
-        let Places { store, spool, clock, access } = places;
+        let Places { store, spool, clock, access, last_knock } = places;
         for refusal in Refusal::ALL {
             let _at_zero = metrics.refused(refusal.as_str());
         }
@@ -101,6 +105,7 @@ impl CallbackState {
             spool,
             clock,
             access,
+            last_knock,
             options,
             metrics: metrics.clone(),
             callback_acks: metrics.acks(Source::Callback),
@@ -144,7 +149,7 @@ async fn only_post() -> Problem {
 impl CallbackState {
     async fn callback(&self, request: Request) -> Result<(), NotTaken> {
         let (head, _) = self.admit(request, CALLBACK_PATH, false).await?;
-        let customer = customer_of(&head.uri)?;
+        let customer = customer_of(&head.uri).inspect_err(|flaw| self.note(&head, flaw.as_str()))?;
         self.keep(Nudge {
             customer: Some(customer),
             looks: true,
@@ -176,14 +181,26 @@ impl CallbackState {
         // Without an address there is nothing to hold against the list.
         let peer = peer.ok_or(Refusal::AddressNotAllowed)?.0.ip();
         let access = self.access.load_full();
-        access
-            .check_head(peer, &head.headers, secret_segment(head.uri.path(), path))
+        access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path)).inspect_err(|why| {
             // Not above debug: whoever is turned away could fill the log. The counter tells.
-            .inspect_err(|why| tracing::debug!(%peer, why = why.as_str(), "a caller is turned away"))?;
+            tracing::debug!(%peer, why = why.as_str(), "a caller is turned away");
+            self.note(&head, why.as_str());
+        })?;
         let body = body::read(body, wanted || access.needs_body(), self.options.body_wait).await?;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        access.check_signature(&head.headers, target, &body)?;
+        access
+            .check_signature(&head.headers, target, &body)
+            .inspect_err(|why| self.note(&head, why.as_str()))?;
         Ok((head, body))
+    }
+
+    /// Remembers who is not answered 200.
+    fn note(&self, head: &Parts, why: &'static str) {
+        let Some(peer) = head.extensions.get::<ConnectInfo<SocketAddr>>() else { return };
+        let peer = peer.0.ip();
+        self.last_knock.note(self.clock.now(), peer, &head.headers, why);
+        // Not above debug: whoever is turned away could fill the log. The counter tells.
+        tracing::debug!(%peer, why, "a caller is turned away");
     }
 
     /// Makes the nudge durable: in the store, or in the spool while the store is away. Once the store has failed the

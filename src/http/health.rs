@@ -12,9 +12,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::Problem;
+use super::knock::LastKnock;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Reading};
 use crate::spool::Spool;
@@ -38,6 +39,8 @@ pub struct HealthState {
     pub clock: Clock,
     /// Set when the service is stopping: it still takes callbacks, but should get no new ones.
     pub stopping: Arc<AtomicBool>,
+    /// Who was last not answered 200 at the intake.
+    pub last_knock: Arc<LastKnock>,
     /// Set once a proxy seems to stand in front that nobody has named (see `access::Options`).
     pub undeclared_proxy: Arc<AtomicBool>,
 }
@@ -68,9 +71,14 @@ impl HealthState {
     }
 }
 
-/// `/livez` and `/readyz`, on both listeners.
+/// `/livez` and `/readyz`, on the public listener.
 pub fn router(state: &Arc<HealthState>) -> Router {
     Router::new().route("/livez", get(live)).route("/readyz", get(ready)).with_state(Arc::clone(state))
+}
+
+/// The same on the admin listener, where `?verbose` also says who knocked last in vain.
+pub fn admin_router(state: &Arc<HealthState>) -> Router {
+    Router::new().route("/livez", get(live)).route("/readyz", get(ready_inside)).with_state(Arc::clone(state))
 }
 
 /// `/metrics`, on the admin listener.
@@ -83,6 +91,22 @@ async fn live() -> &'static str {
 }
 
 async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery) -> Response {
+    let (status, body) = readiness(&state, query).await;
+    (status, Json(body)).into_response()
+}
+
+async fn ready_inside(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery) -> Response {
+    let (status, mut body) = readiness(&state, query).await;
+    // Addresses of callers are nobody's business outside.
+    if let (Some(detail), Some(knock)) =
+        (body.as_object_mut().filter(|body| body.len() > 1), state.last_knock.last())
+    {
+        detail.insert("lastKnockInVain".to_owned(), json!(knock));
+    }
+    (status, Json(body)).into_response()
+}
+
+async fn readiness(state: &HealthState, query: Option<String>) -> (StatusCode, Value) {
     let verbose = query
         .is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
     let stopping = state.stopping.load(Ordering::Relaxed);
@@ -99,7 +123,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         (false, false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
     };
     if !verbose {
-        return (status, Json(json!({ "status": word }))).into_response();
+        return (status, json!({ "status": word }));
     }
     let gauges = state.store.gauges().await.ok();
     let silence = state.store.silence().await.ok();
@@ -116,7 +140,7 @@ async fn ready(State(state): State<Arc<HealthState>>, RawQuery(query): RawQuery)
         "callbacks": silence,
         "undeclaredProxySeen": state.undeclared_proxy.load(Ordering::Relaxed),
     });
-    (status, Json(detail)).into_response()
+    (status, detail)
 }
 
 fn reading(gauges: Gauges, now: Timestamp) -> Reading {

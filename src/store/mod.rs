@@ -14,6 +14,7 @@ pub mod copy;
 mod dialect;
 pub mod error;
 mod events;
+mod examine;
 mod links;
 mod migrate;
 mod officer;

@@ -42,6 +42,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     skip_locked: "FOR UPDATE SKIP LOCKED",
     // differs: what is deleted goes with the next VACUUM
     overwrite: None,
+    // differs: the version is a table
+    version: "SELECT 'PostgreSQL ' || current_setting('server_version'), version FROM schema_version",
     // differs: the fold takes rows out of the log, see `fold`; more than this many are as bad as this many
     unfolded: "SELECT count(*) FROM (SELECT 1 FROM callback_log LIMIT 100000) AS waiting",
     // differs: what was folded is not in the log any more

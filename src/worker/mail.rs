@@ -138,6 +138,11 @@ impl Mailer {
     pub fn renew(&self, server: MailServer) {
         self.server.store(server.0);
     }
+
+    /// Whether the server talks to us and takes our login; nothing is sent. The error is a sentence.
+    pub async fn knock(&self) -> Result<(), String> {
+        self.server.load_full().knock().await
+    }
 }
 
 /// What a message is about; the word is kept in the database.

@@ -84,6 +84,19 @@ impl Server {
         Ok(())
     }
 
+    /// Connects and logs in, and says nothing else. The error is a sentence.
+    pub(super) async fn knock(&self) -> Result<(), String> {
+        let late = || Refused::Trouble("the mail server did not answer in time".to_owned());
+        let known = tokio::time::timeout(self.limit, self.connect()).await;
+        match known.map_err(|_| late()).and_then(|known| known) {
+            Ok(mut connection) => {
+                let _ = tokio::time::timeout(QUIT_WAIT, connection.quit()).await;
+                Ok(())
+            }
+            Err(Refused::Address(why) | Refused::Trouble(why)) => Err(why),
+        }
+    }
+
     async fn hand_over(&self, message: &Message) -> Result<AsyncSmtpConnection, Refused> {
         let mut connection = self.connect().await?;
         let envelope = message.envelope();

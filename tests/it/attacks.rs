@@ -163,12 +163,11 @@ fn the_time_of_a_check_does_not_tell_how_much_was_right() {
 
     let peer: IpAddr = "192.0.2.1".parse().unwrap();
     let header = Access::new(Options {
-        static_header: Some((HEADER, vec!["another".into(), secret.as_str().into()])),
+        static_header: Some((HEADER, vec!["another".to_owned().into(), secret.clone().into()])),
         ..Options::default()
     });
-    let path = Access::new(Options { secret_path: Some(secret.as_str().into()), ..Options::default() });
-    let signed =
-        Access::new(Options { hmac: Some((HEADER, vec![KEY.to_vec().into()])), ..Options::default() });
+    let path = Access::new(Options { secret_path: Some(secret.clone().into()), ..Options::default() });
+    let signed = Access::new(Options { hmac: Some((HEADER, vec![KEY.to_vec().into()])), ..Options::default() });
     let with = |value: &str| HeaderMap::from_iter([(HEADER, HeaderValue::from_str(value).unwrap())]);
     let headers = guesses.clone().map(|guess| with(&guess));
     let by_header = [0, 1, 2].map(|guess| {

@@ -29,6 +29,7 @@ mod damage;
 mod database;
 mod destinations;
 mod disk;
+mod doctor;
 mod doors;
 mod events;
 mod fuzz;

@@ -1,11 +1,19 @@
 //! `reinstate doctor`: what is wrong, and what to check, from the configuration to the callbacks that do not come.
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a key that is not there")]
 
+mod certificate;
+mod intake;
+mod network;
+mod report;
+mod storage;
+
 use std::time::Duration;
 
-use reqwest::Client;
+use clap::Args as ClapArgs;
+use reqwest::{Client, redirect};
 use serde_json::Value;
 
+use self::report::Report;
 use super::client::beside;
 use super::runtime;
 use crate::app;
@@ -14,54 +22,55 @@ use crate::config::{Config, Sources};
 /// How long one answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What was found: bad things make the exit code 1.
-#[derive(Default)]
-struct Report {
-    bad: u32,
+/// Say what is wrong and what to check, with the fix beside each finding; exit code 1 when something is bad.
+///
+/// Examples:
+///   reinstate doctor
+///   reinstate doctor --json | jq '.findings[] | select(.level == "bad")'
+#[derive(ClapArgs, Debug)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Print everything at the end, as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
-impl Report {
-    fn good(text: &str) {
-        println!("  ok    {text}");
-    }
-
-    fn worth_knowing(text: &str) {
-        println!("  note  {text}");
-    }
-
-    fn bad(&mut self, text: &str, check: &str) {
-        self.bad += 1;
-        println!("  BAD   {text}\n        check: {check}");
-    }
-}
-
-pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
+pub(super) fn run(sources: &Sources, args: &Args) -> anyhow::Result<u8> {
     let config = Config::load(sources)?;
-    Report::good("the configuration can be read");
+    let mut report = Report::new(args.json);
+    report.good("configuration", format!("it can be read (fingerprint {})", config.fingerprint()));
     for warning in config.warnings() {
-        Report::worth_knowing(&warning);
+        report.note("configuration", warning);
     }
-    let mut report = Report::default();
     runtime()?.block_on(examine(&config, &mut report))?;
-    println!("\n{}", if report.bad == 0 { "nothing is wrong" } else { "something is wrong, see BAD above" });
-    Ok(u8::from(report.bad > 0))
+    report.end()
 }
 
 async fn examine(config: &Config, report: &mut Report) -> anyhow::Result<()> {
-    let client = Client::builder().timeout(LIMIT).build()?;
+    let client = Client::builder().timeout(LIMIT).redirect(redirect::Policy::none()).build()?;
+    network::names(config, report).await;
+    certificate::own(config, report).await;
+    network::clock(config, &client, report).await;
     nium(config, report).await;
-    outside(config, &client, report).await;
+    mail(config, report).await;
+    network::outside(config, &client, report).await;
+    storage::disks(config, report);
     let (client, admin) = beside(&config.admin)?;
     let client = client.timeout(LIMIT).build()?;
     match client.get(format!("{admin}/readyz?verbose")).send().await {
         Ok(answer) => {
             let seen: Value = answer.json().await.unwrap_or_default();
             service(&seen, report);
+            intake::knock(config, &client, &admin, report).await;
+            storage::database(config, report).await;
             proxies(&seen, report);
             callbacks(&seen["callbacks"], config, report);
         }
         Err(_) => report.bad(
-            &format!("no service answers at {admin}"),
+            "service",
+            format!(
+                "no service answers at {admin}; who may knock, the database and its keys were not looked at"
+            ),
             "start `reinstate serve` with this configuration, and look at its log",
         ),
     }
@@ -70,41 +79,39 @@ async fn examine(config: &Config, report: &mut Report) -> anyhow::Result<()> {
 
 async fn nium(config: &Config, report: &mut Report) {
     match app::knock_at_nium(config).await {
-        Ok(Some(total)) => Report::good(&format!("Nium answers, with {total} customers on its list")),
-        Ok(None) => Report::good("Nium answers"),
+        Ok(Some(total)) => {
+            report.good("nium", format!("Nium takes our key and lets us list customers: {total} of them"));
+        }
+        Ok(None) => report.good("nium", "Nium takes our key and lets us list customers"),
         Err(why) => report.bad(
-            &format!("Nium does not answer our question: {why}"),
+            "nium",
+            format!("Nium does not answer our question: {why}"),
             "nium.base_url, nium.client_hash_id and nium.api_key; the way out of this network; Nium's status page",
         ),
     }
 }
 
-/// The way that a callback takes, as far as it can be walked from here.
-async fn outside(config: &Config, client: &Client, report: &mut Report) {
-    let Some(url) = &config.public.url else {
-        Report::worth_knowing("public.url is not set, so the way from outside is not tried");
-        return;
-    };
-    match client.get(format!("{url}/livez")).send().await {
-        Ok(answer) if answer.status().is_success() => Report::good(&format!("{url} answers")),
-        Ok(answer) => report.bad(
-            &format!("{url}/livez answers {}", answer.status().as_u16()),
-            "the proxy in front: it must hand every path on to public.listen",
+async fn mail(config: &Config, report: &mut Report) {
+    match app::knock_at_mail_server(config).await {
+        None => report.note(
+            "mail",
+            "notify.email is not set: nobody is written to, and the app backend tells customers",
         ),
-        Err(_) => report.bad(
-            &format!("{url} cannot be reached from here"),
-            "DNS, firewall, certificate, and the proxy in front of public.listen",
-        ),
+        Some(Ok(())) => report.good("mail", "the mail server talks to us and takes our login"),
+        Some(Err(why)) => {
+            report.bad("mail", why, "notify.email.smtp_url, its user and password, and the firewall");
+        }
     }
 }
 
 fn service(seen: &Value, report: &mut Report) {
     let status = seen["status"].as_str().unwrap_or("unknown");
     match status {
-        "ready" => Report::good("the service is ready"),
-        "stopping" => Report::worth_knowing("the service is stopping"),
+        "ready" => report.good("service", "the service is ready"),
+        "stopping" => report.note("service", "the service is stopping"),
         _ => report.bad(
-            &format!(
+            "service",
+            format!(
                 "the service is {status}: store {}, spool {}, {} callbacks spooled",
                 seen["store"], seen["spool"], seen["callbacksSpooled"]
             ),
@@ -116,6 +123,7 @@ fn service(seen: &Value, report: &mut Report) {
 fn proxies(seen: &Value, report: &mut Report) {
     if seen["undeclaredProxySeen"] == true {
         report.bad(
+            "proxy",
             "X-Forwarded-For came from an address that is not in callback.trusted_proxies",
             "if a proxy of yours stands in front, name it there: callback.allow_from judges the proxy now; if none does, \
              somebody made the header up, which did them no good",
@@ -126,24 +134,25 @@ fn proxies(seen: &Value, report: &mut Report) {
 fn callbacks(seen: &Value, config: &Config, report: &mut Report) {
     let number = |name: &str| seen[name].as_u64().unwrap_or_default();
     let last = seen["lastCallbackAt"].as_str().map_or_else(|| "never".to_owned(), str::to_owned);
-    Report::worth_knowing(&format!("last callback: {last}"));
+    report.note("callbacks", format!("last callback: {last}"));
     if !seen["alarmSince"].is_null() || number("missingDay") > 0 {
         let secret = if config.callback.secret_path.is_some() { "/SECRET" } else { "" };
         report.bad(
-            &format!(
+            "callbacks",
+            format!(
                 "{} changes of the last day were found by asking, and no callback told of them",
                 number("missingDay")
             ),
-            &format!(
+            format!(
                 "ask Nium for complianceStatusCallbackUrl of this client: it should be \
                  https://YOUR-HOST{secret}/callback/compliance?customerHashId=%s; then callback.allow_from, the \
                  firewall, the certificate, and reinstate_intake_refused_total"
             ),
         );
     } else {
-        Report::good("no callback is known to be missing");
+        report.good("callbacks", "no callback is known to be missing");
     }
     if number("waiting") > 0 {
-        Report::worth_knowing(&format!("{} callbacks are expected and may still come", number("waiting")));
+        report.note("callbacks", format!("{} callbacks are expected and may still come", number("waiting")));
     }
 }
