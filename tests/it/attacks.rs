@@ -167,7 +167,8 @@ fn the_time_of_a_check_does_not_tell_how_much_was_right() {
         ..Options::default()
     });
     let path = Access::new(Options { secret_path: Some(secret.clone().into()), ..Options::default() });
-    let signed = Access::new(Options { hmac: Some((HEADER, vec![KEY.to_vec().into()])), ..Options::default() });
+    let signed =
+        Access::new(Options { hmac: Some((HEADER, vec![KEY.to_vec().into()])), ..Options::default() });
     let with = |value: &str| HeaderMap::from_iter([(HEADER, HeaderValue::from_str(value).unwrap())]);
     let headers = guesses.clone().map(|guess| with(&guess));
     let by_header = [0, 1, 2].map(|guess| {

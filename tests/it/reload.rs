@@ -22,8 +22,7 @@ use crate::serve::{reinstate, signal};
 const CALLBACK: &str = "/callback/compliance?customerHashId=0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
 const TOKENS: [&str; 2] = ["first-token-of-the-tests", "second-token-of-the-tests"];
 
-const WHSEC: [&str; 2] =
-    ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "whsec_NzY1NDMyMTBmZWRjYmE5ODc2NTQzMjEw"];
+const WHSEC: [&str; 2] = ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "whsec_NzY1NDMyMTBmZWRjYmE5ODc2NTQzMjEw"];
 
 /// What stays the same in every configuration of these tests.
 const HEAD: &str = "[callback]\nstatic_header_name = \"x-key\"\n";
