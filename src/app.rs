@@ -15,7 +15,7 @@ use anyhow::Context;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use self::faces::{admin_options, callback_state, console_state, page_state, public_options};
+use self::faces::{callback_state, console_state, listener_options, page_state};
 pub use self::keys::{adopt_audit_keys, check_keys};
 pub use self::reload::Reloader;
 use self::reload::{Shared, mail_options, signing_secrets};
@@ -91,6 +91,12 @@ struct Listener {
     handle: Handle,
 }
 
+impl Listener {
+    fn new(socket: TcpListener, router: Router, options: serve::Options) -> Self {
+        Self { socket, router, options, handle: Handle::new() }
+    }
+}
+
 impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
@@ -99,7 +105,7 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let nium = Arc::new(nium_client(config, &metrics, shared_turns(&store))?);
-        let api_url = config.admin.url.trim_end_matches('/').to_owned();
+        let api_url = config.admin.url.clone();
         let endpoints = endpoints(config)?;
         let known = known_endpoints(config, &endpoints, &clock);
         let mailer = mail_options(config).map(Mailer::new).transpose().context("notify.email")?.map(Arc::new);
@@ -128,8 +134,7 @@ impl App {
             undeclared_proxy: Arc::clone(&shared.undeclared_proxy),
         });
         let api = Arc::new(api_state(config, (vault, Arc::clone(&nium)), &health, api_url, known, &shared));
-        let public_options = public_options(config, &health.metrics, &shared).await?;
-        let admin_options = admin_options(config, &health.metrics).await?;
+        let options = listener_options(config, &health.metrics, &shared).await?;
         let console = console_state(config, &api, &health, &shared)?;
         let reloader = Reloader::new(reload::Parts {
             config: config.clone(),
@@ -137,22 +142,17 @@ impl App {
             nium,
             endpoints,
             mailer,
-            certificates: reload::certificates([&public_options, &admin_options]),
+            certificates: reload::certificates(&options),
             metrics: health.metrics.reload.clone(),
         });
+        let [public_options, admin_options] = options;
         Ok(Self {
-            public: Listener {
-                socket: public,
-                router: crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
-                options: public_options,
-                handle: Handle::new(),
-            },
-            admin: Listener {
-                socket: admin,
-                router: crate::http::admin_router(&api, &console, &health),
-                options: admin_options,
-                handle: Handle::new(),
-            },
+            public: Listener::new(
+                public,
+                crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
+                public_options,
+            ),
+            admin: Listener::new(admin, crate::http::admin_router(&api, &console, &health), admin_options),
             worker: Arc::new(Worker::new(parts)),
             store,
             spool,

@@ -95,7 +95,7 @@ async fn certificates(tls: Option<&config::Tls>) -> anyhow::Result<Option<Certif
     Ok(Some(Certificates::load(files).await?))
 }
 
-pub(super) async fn public_options(
+async fn public_options(
     config: &Config,
     metrics: &Metrics,
     shared: &Shared,
@@ -119,7 +119,7 @@ pub(super) async fn public_options(
     })
 }
 
-pub(super) async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
+async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
     let admin = &config.admin;
     Ok(serve::Options {
         name: "admin",
@@ -133,4 +133,13 @@ pub(super) async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow:
         metrics: metrics.doors.clone(),
         ..serve::Options::default()
     })
+}
+
+/// What the public and the admin listener are told.
+pub(super) async fn listener_options(
+    config: &Config,
+    metrics: &Metrics,
+    shared: &Shared,
+) -> anyhow::Result<[serve::Options; 2]> {
+    Ok([public_options(config, metrics, shared).await?, admin_options(config, metrics).await?])
 }

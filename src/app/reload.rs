@@ -145,9 +145,9 @@ pub(super) fn mail_options(config: &Config) -> Option<mail::Options> {
 }
 
 /// The certificates of listeners that have one, by the listener's name.
-pub(super) fn certificates(listeners: [&serve::Options; 2]) -> Vec<(&'static str, Certificates)> {
+pub(super) fn certificates(listeners: &[serve::Options]) -> Vec<(&'static str, Certificates)> {
     let named = |options: &serve::Options| options.tls.clone().map(|tls| (options.name, tls));
-    listeners.into_iter().filter_map(named).collect()
+    listeners.iter().filter_map(named).collect()
 }
 
 /// What a [`Reloader`] is made of.

@@ -79,7 +79,7 @@ impl House {
             ("NIUM__BASE_URL", "http://127.0.0.1:1".to_owned()),
             ("NIUM__CLIENT_HASH_ID", CLIENT.to_owned()),
             ("NIUM__API_KEY", "key".to_owned()),
-            ("PRIVACY__MASTER_KEYS", format!("k1:{}=", "A".repeat(43))),
+            ("PRIVACY__MASTER_KEYS", format!("k1:{}=", "B".repeat(42) + "A")),
             ("CALLBACK__TRUSTED_PROXIES", "10.0.0.0/8".to_owned()),
         ];
         let env = env.map(|(key, value)| (format!("REINSTATE__{key}"), value));

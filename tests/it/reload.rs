@@ -16,11 +16,13 @@ use tokio::process::Child;
 
 use crate::certificates::Authority;
 use crate::database::Database;
-use crate::house::{client, environment, lasting_address, listener, spawn};
+use crate::house::{Ear, client, environment, lasting_address, listener, spawn};
 use crate::serve::{reinstate, signal};
 
 const CALLBACK: &str = "/callback/compliance?customerHashId=0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
 const TOKENS: [&str; 2] = ["first-token-of-the-tests", "second-token-of-the-tests"];
+
+const WHSEC: [&str; 2] = ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "whsec_NzY1NDMyMTBmZWRjYmE5ODc2NTQzMjEw"];
 
 /// What stays the same in every configuration of these tests.
 const HEAD: &str = "[callback]\nstatic_header_name = \"x-key\"\n";
@@ -43,17 +45,19 @@ impl Service {
         let [public, admin] = [lasting_address(), lasting_address()];
         let file = Database::Sqlite(folder.path().join("data/reinstate.db"));
         let mut all = environment(&format!("http://{nobody}"), nobody, &file, folder.path());
-        for key in ["ADMIN__BOOTSTRAP_TOKEN", "NIUM__API_KEY"] {
+        for key in ["ADMIN__BOOTSTRAP_TOKEN", "NIUM__API_KEY", "NOTIFY__WEBHOOK__SECRETS"] {
             all.remove(&format!("REINSTATE__{key}"));
         }
         write(folder.path(), "token", TOKENS[0]);
         write(folder.path(), "api-key", "first-api-key");
+        write(folder.path(), "webhook-secrets", WHSEC[0]);
         write(folder.path(), "config/reinstate.toml", toml);
         let more = [
             ("PUBLIC__LISTEN", public.to_string()),
             ("ADMIN__LISTEN", admin.to_string()),
             ("ADMIN__BOOTSTRAP_TOKEN_FILE", "token".to_owned()),
             ("NIUM__API_KEY_FILE", "api-key".to_owned()),
+            ("NOTIFY__WEBHOOK__SECRETS_FILE", "webhook-secrets".to_owned()),
         ];
         let more = more.iter().chain(env).map(|(key, value)| (format!("REINSTATE__{key}"), value.clone()));
         all.extend(more);
@@ -207,6 +211,27 @@ async fn secrets_change_without_a_gap_and_connections_stay() {
     assert_eq!(log.matches(said).count(), 1, "{log}");
     for secret in ["first-api-key", "second-api-key", TOKENS[0], TOKENS[1]] {
         assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_are_signed_for_with_both_secrets_while_both_are_needed() {
+    let ear = Ear::default();
+    let receiver = format!("http://{}/webhook", ear.listen().await);
+    let service = Service::start("", &[("NOTIFY__WEBHOOK__URL", receiver)]).await;
+    for (secrets, signing) in
+        [(&WHSEC[..1], [true, false]), (&WHSEC[..], [true, true]), (&WHSEC[1..], [false, true])]
+    {
+        service.write("webhook-secrets", &secrets.join("\n"));
+        service.reload(if signing == [true, false] { "unchanged" } else { "applied" }).await;
+        let url = format!("http://{}/v1/endpoints/default/test", service.admin);
+        let tried = service.http.post(url).bearer_auth(TOKENS[0]).send().await.unwrap();
+        assert_eq!(tried.status().as_u16(), 200);
+        let told = ear.all().pop().unwrap();
+        let verifies = WHSEC.map(|secret| {
+            standardwebhooks::Webhook::new(secret).unwrap().verify(&told.raw, &told.headers).is_ok()
+        });
+        assert_eq!(verifies, signing);
     }
 }
 

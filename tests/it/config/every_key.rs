@@ -85,6 +85,11 @@ fn sections_of_ours() -> Vec<Case> {
             "60001" => "must be between 100 and 60000"),
         case!("public.body_timeout_ms", "200", "200", &[], |c| millis(c.public.body_timeout, 200),
             "-1" => "must be a whole number"),
+    ]
+}
+
+fn section_of_admin() -> Vec<Case> {
+    vec![
         case!("admin.listen", "127.0.0.1:0", "\"127.0.0.1:0\"", &[], |c| c.admin.listen.port() == 0,
             "127.0.0.1:8080" => "takes the same port as public.listen (0.0.0.0:8080); give it a port of its own; \
              127.0.0.1:9090 is usual"),
@@ -122,6 +127,11 @@ fn sections_of_ours() -> Vec<Case> {
             |c| sign_on(c).officers == ["compliance", "ada"], "\u{7}" => "entry 1 must have 1 to 200 characters"),
         case!("admin.sign_on_viewers", "*", "[\"*\"]", SIGN_ON,
             |c| sign_on(c).viewers == ["*"], "\u{7}" => "entry 1 must have 1 to 200 characters"),
+    ]
+}
+
+fn sections_of_keeping() -> Vec<Case> {
+    vec![
         case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
             |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
             "postgres://db/kyc?sslmode=prefer" => "has an sslmode that gives in to whoever stands in between: write \
@@ -317,6 +327,8 @@ fn sections_of_customers() -> Vec<Case> {
 fn cases() -> Vec<Case> {
     sections_of_ours()
         .into_iter()
+        .chain(section_of_admin())
+        .chain(sections_of_keeping())
         .chain(sections_of_nium())
         .chain(sections_of_cases())
         .chain(sections_of_flow())
