@@ -18,7 +18,7 @@
 //! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
 //! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::correct` (the hosted page), `http::console` (the officers' pages), `http::api`, `http::health` |
 //! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
-//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics` |
+//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics`, `traces` |
 //! | 0 | `domain`: nouns and rules, no input or output |
 //! | beside | `clock`, `secret`, `lifecycle`, `telemetry`; `sim` is the pretend Nium and names nothing of ours |
 //!
@@ -107,5 +107,6 @@ pub mod sim;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod vault;
 pub mod worker;

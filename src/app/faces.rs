@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::traces::Traces;
 
 /// The hosted page, where the public listener has an address.
 pub(super) fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
@@ -69,7 +70,7 @@ pub(super) fn callback_state(
     spool: &Arc<Spool>,
     metrics: &Metrics,
     clock: Clock,
-    last_knock: &Arc<LastKnock>,
+    (last_knock, traces): (&Arc<LastKnock>, &Traces),
 ) -> anyhow::Result<CallbackState> {
     let rules = &config.callback;
     let static_header = match &rules.static_header {
@@ -104,6 +105,7 @@ pub(super) fn callback_state(
         clock,
         access: Arc::new(access),
         last_knock: Arc::clone(last_knock),
+        traces: traces.clone(),
     };
     Ok(CallbackState::new(places, &metrics.intake, options))
 }

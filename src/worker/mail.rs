@@ -5,7 +5,7 @@
 //! has corrected their address is written to at the new one. The link's token is sealed in the effect until it is delivered.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use askama::Template;
 use jiff::Timestamp;
@@ -31,6 +31,7 @@ use crate::domain::texts::{Language, Mail, Texts};
 use crate::flow::retry::backoff;
 use crate::store::rows::events::{NewDelivery, NewMail, TellLane, TellLease, TellOutcome};
 use crate::store::rows::links::NewLink;
+use crate::traces;
 use crate::vault::{Place, fresh_token};
 
 /// The one destination of the lane: the mail server.
@@ -252,7 +253,13 @@ impl Worker {
 
     /// One attempt at one claimed message.
     pub(super) async fn write_to_customer(&self, lease: TellLease) {
+        let place = self.traces.begin(lease.customer);
+        traces::maybe_within(place, self.write_it(lease, place)).await;
+    }
+
+    async fn write_it(&self, lease: TellLease, place: Option<traces::Place>) {
         let spent = lease.attempts.saturating_sub(lease.forgiven).saturating_add(1);
+        let begun = Instant::now();
         let outcome = match self.try_to_write(&lease).await {
             Ok(()) => TellOutcome::Delivered,
             Err(Held::Overtaken(why)) => TellOutcome::Overtaken(why.to_owned()),
@@ -283,6 +290,9 @@ impl Worker {
             }
         };
         self.metrics.mail(word);
+        if let Some(place) = place {
+            self.trace_telling(("write to the customer", place), &lease, word, begun);
+        }
         self.finish_telling(&lease, outcome).await;
     }
 

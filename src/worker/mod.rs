@@ -17,6 +17,7 @@
 //! - `marks`: customers from before they could be searched for are marked
 //! - `bulk`: an officer's word to many customers, a few at a time
 //! - `house`: what is kept only for a while goes
+//! - `traced`: what was done, for whoever watches traces
 //! - `tally`: the numbers of the overview
 //! - `audit`: the record of who did what gets its chain, and checkpoints
 
@@ -42,6 +43,7 @@ pub mod silence;
 pub mod smtp;
 pub mod sweep;
 pub mod tally;
+mod traced;
 
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +68,7 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
+use crate::traces::Traces;
 use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
 
 pub use self::runner::run;
@@ -152,6 +155,7 @@ pub struct Worker {
     chance: Chance,
     wake: Wake,
     metrics: WorkMetrics,
+    traces: Traces,
     lane: Lane,
     duty: Duty,
     hands: Arc<Hands>,
@@ -185,14 +189,28 @@ pub struct Parts {
     pub wake: Wake,
     /// Where things are counted.
     pub metrics: WorkMetrics,
+    /// Where things are traced.
+    pub traces: Traces,
 }
 
 impl Worker {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { options, store, spool, nium, vault, endpoints, mailer, clock, chance, wake, metrics } =
-            parts;
+        let Parts {
+            options,
+            store,
+            spool,
+            nium,
+            vault,
+            endpoints,
+            mailer,
+            clock,
+            chance,
+            wake,
+            metrics,
+            traces,
+        } = parts;
         Self {
             options,
             store,
@@ -205,6 +223,7 @@ impl Worker {
             chance,
             wake,
             metrics,
+            traces,
             lane: Lane::default(),
             duty: Duty::default(),
             hands: Arc::default(),
