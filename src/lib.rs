@@ -60,7 +60,7 @@
 //!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`, `tests/it/bulk.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
-//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.
+//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs`, `tests/it/canary.rs` search database, events and log for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
 //! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
 //!     `tests/it/timers.rs`.
@@ -87,6 +87,7 @@
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
+//! - What led to what, for whoever watches traces: `src/traces`, `src/worker/traced.rs`.
 //! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.

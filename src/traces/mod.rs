@@ -182,8 +182,7 @@ fn signed(span: Duration) -> jiff::SignedDuration {
 
 fn hash(customer: CustomerHashId) -> u64 {
     let hash: [u8; 32] = Sha256::digest(customer.as_bytes()).into();
-    let [a, b, c, d, e, f, g, h, ..] = hash;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    u64::from_be_bytes(hash.first_chunk().copied().unwrap_or_default())
 }
 
 /// A share of all hashes.

@@ -254,7 +254,7 @@ impl Worker {
     /// One attempt at one claimed message.
     pub(super) async fn write_to_customer(&self, lease: TellLease) {
         let place = self.traces.begin(lease.customer);
-        traces::maybe_within(place, self.write_it(lease, place)).await;
+        traces::maybe_within(place, Box::pin(self.write_it(lease, place))).await;
     }
 
     async fn write_it(&self, lease: TellLease, place: Option<traces::Place>) {

@@ -340,7 +340,7 @@ impl Worker {
     /// One attempt at one claimed notification to an endpoint.
     pub(super) async fn notify(&self, lease: TellLease) {
         let place = self.traces.begin(lease.customer);
-        traces::maybe_within(place, self.try_to_notify(lease, place)).await;
+        traces::maybe_within(place, Box::pin(self.try_to_notify(lease, place))).await;
     }
 
     async fn try_to_notify(&self, lease: TellLease, place: Option<Place>) {

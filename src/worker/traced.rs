@@ -18,11 +18,13 @@ impl Worker {
     /// Attends to one claimed customer until the lease is given back.
     pub(super) async fn attend(&self, claimed: Claimed) {
         let customer = claimed.lease.customer;
-        let Some(place) = self.traces.begin(customer) else { return self.attend_to(claimed).await };
         let (nudged, swept) = (claimed.nudged, claimed.swept);
+        // Boxed: what wraps it would hold it twice.
+        let work = Box::pin(self.attend_to(claimed));
+        let Some(place) = self.traces.begin(customer) else { return work.await };
         let links = if nudged { self.callbacks_behind(customer).await } else { Vec::new() };
         let begun = Instant::now();
-        traces::within(place, self.attend_to(claimed)).await;
+        traces::within(place, work).await;
         self.traces.record(Span {
             name: "attend",
             kind: Kind::Consumer,

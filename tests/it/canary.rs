@@ -88,11 +88,12 @@ async fn journey(ground: &Ground) -> (String, String) {
     let corrections = format!("/v1/customers/{id}/corrections");
     for (path, body) in [
         (corrections.clone(), json!({ "fields": { "dateOfBirth": "1971-07-13T canary.mail" } })),
-        (corrections.clone(), json!({ "fields": { "Zanzibarella": "Zanzibarella" } })),
+        // Names of fields are told back to whoever sent them, values never.
+        (corrections.clone(), json!({ "fields": { "nickname": "Zanzibarella" } })),
         (corrections.clone(), json!({ "fields": { "nationality": "Zanzibarella" } })),
         (
             format!("/v1/customers/{id}/tags"),
-            json!({ "set": { "Quetzal Lane": "canary.mail@example.test".repeat(40) } }),
+            json!({ "set": { "tier": "canary.mail@example.test".repeat(40) } }),
         ),
         (format!("/v1/customers/{id}/block"), json!({ "action": "Zanzibarella", "reason": "canary.mail" })),
         (
