@@ -41,6 +41,7 @@ use crate::spool::{self, Spool};
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
 use crate::store::{self, Place, Store, Use};
+use crate::traces::{self, Traces};
 use crate::vault::{MasterKey, Vault};
 use crate::worker::mail::Mailer;
 use crate::worker::notify::{self, Notifier};
@@ -79,6 +80,7 @@ pub struct App {
     worker: Arc<Worker>,
     store: Arc<Store>,
     spool: Arc<Spool>,
+    traces: Traces,
     stopping: Arc<AtomicBool>,
     drain: Duration,
     reloader: Arc<Reloader>,
@@ -104,7 +106,8 @@ impl App {
         let (store, vault, spool) = open_places(config, &clock, &wake).await?;
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
-        let nium = Arc::new(nium_client(config, &metrics, shared_turns(&store))?);
+        let traces = start_traces(config, &metrics, spool.owner())?;
+        let nium = Arc::new(nium_client(config, (&*metrics, &traces, &clock), shared_turns(&store))?);
         let api_url = config.admin.url.clone();
         let endpoints = endpoints(config)?;
         let known = known_endpoints(config, &endpoints, &clock);
@@ -122,8 +125,10 @@ impl App {
             chance: Chance::new(uuid::Uuid::new_v4),
             wake,
             metrics: metrics.work.clone(),
+            traces: traces.clone(),
         };
-        let callbacks = callback_state(config, (&store, &spool), &metrics, clock.clone(), &shared);
+        let seen = (&*metrics, &traces);
+        let callbacks = callback_state(config, (&store, &spool), seen, clock.clone(), &shared);
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
@@ -156,6 +161,7 @@ impl App {
             worker: Arc::new(Worker::new(parts)),
             store,
             spool,
+            traces,
             stopping,
             drain: config.public.drain,
             reloader: Arc::new(reloader),
@@ -248,8 +254,9 @@ impl App {
         };
         // Another replica need not wait for what we do not do any more.
         let _ = tokio::time::timeout(LEAVE_WAIT, self.store.leave_duty()).await;
-        let (store, spool) = (Arc::clone(&self.store), Arc::clone(&self.spool));
+        let (store, spool, traces) = (Arc::clone(&self.store), Arc::clone(&self.spool), self.traces.clone());
         let close = move || {
+            traces.close();
             spool.close();
             store.close();
         };
@@ -405,8 +412,43 @@ fn shared_turns(store: &Arc<Store>) -> SharedTurns {
     })
 }
 
-fn nium_client(config: &Config, metrics: &Arc<Metrics>, shared: SharedTurns) -> anyhow::Result<Nium> {
-    let work = metrics.work.clone();
+/// Traces, if there is a collector.
+fn start_traces(config: &Config, metrics: &Metrics, instance: &str) -> anyhow::Result<Traces> {
+    let Some(otlp) = &config.telemetry.otlp else { return Ok(Traces::default()) };
+    let headers = otlp.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+    let options = traces::Options {
+        endpoint: otlp.endpoint.clone(),
+        headers: headers.collect(),
+        ratio: otlp.ratio,
+        instance: instance.to_owned(),
+        fresh: uuid::Uuid::new_v4,
+        sent: metrics.traces_sent.clone(),
+        dropped: metrics.traces_dropped.clone(),
+    };
+    Traces::start(options).context("telemetry.otlp_endpoint")
+}
+
+/// Whether the collector of traces takes a message with nothing in it; `None` where there is none. The error is a sentence.
+pub async fn knock_at_collector(config: &Config, client: &reqwest::Client) -> Option<Result<(), String>> {
+    let otlp = config.telemetry.otlp.as_ref()?;
+    let mut request =
+        client.post(format!("{}/v1/traces", otlp.endpoint)).header("content-type", "application/x-protobuf");
+    for (name, value) in &otlp.headers {
+        request = request.header(name, value.expose());
+    }
+    Some(match request.send().await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("the collector of traces answers {}", answer.status().as_u16())),
+        Err(_) => Err("the collector of traces cannot be reached".to_owned()),
+    })
+}
+
+fn nium_client(
+    config: &Config,
+    (metrics, traces, clock): (&Metrics, &Traces, &Clock),
+    shared: SharedTurns,
+) -> anyhow::Result<Nium> {
+    let (work, traces, clock) = (metrics.work.clone(), traces.clone(), clock.clone());
     let options = nium::Options {
         base_url: config.nium.base_url.clone(),
         client_hash_id: config.nium.client_hash_id.to_string(),
@@ -418,7 +460,10 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>, shared: SharedTurns) -> 
         burst: config.nium.burst,
         concurrency: config.nium.concurrency,
         shared,
-        observer: Arc::new(move |endpoint, outcome, took| work.call(endpoint.as_str(), outcome, took)),
+        observer: Arc::new(move |endpoint, outcome, took| {
+            work.call(endpoint.as_str(), outcome, took);
+            traces.call(endpoint.as_str(), outcome, clock.now(), took);
+        }),
     };
     Nium::new(options).context("the client of Nium's API")
 }
@@ -426,8 +471,8 @@ fn nium_client(config: &Config, metrics: &Arc<Metrics>, shared: SharedTurns) -> 
 /// Asks Nium for the first customer of its list: whether address, client and key are right. Gives how many customers it
 /// has, if it says; the error is a sentence.
 pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
-    let nium = nium_client(config, &Arc::new(Metrics::new()), SharedTurns::alone())
-        .map_err(|error| error.to_string())?;
+    let seen = (&Metrics::new(), &Traces::default(), &Clock::System);
+    let nium = nium_client(config, seen, SharedTurns::alone()).map_err(|error| error.to_string())?;
     let permit = nium.permit(Class::Sweep).await;
     match nium.list(0, 1, uuid::Uuid::new_v4(), permit).await {
         Ok(page) => Ok(page.total_customers),

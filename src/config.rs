@@ -50,7 +50,7 @@ pub use settings::{Mark, Setting};
 pub use sign_on::SignOn;
 pub use store::{PostgresTls, PostgresUrl, Store, StoreUrl, parse as parse_store_url};
 pub use sweep::Sweep;
-pub use telemetry::{LogFormat, Telemetry};
+pub use telemetry::{LogFormat, Otlp, Telemetry};
 
 use reader::{Reader, Scope, Told};
 
@@ -192,6 +192,13 @@ impl Config {
                 matches!(&self.store.url, StoreUrl::Postgres(address) if address.is_plain_abroad),
                 PLAIN_DATABASE,
             ),
+            (
+                self.telemetry
+                    .otlp
+                    .as_ref()
+                    .is_some_and(|otlp| plain_url(&otlp.endpoint) && !otlp.headers.is_empty()),
+                PLAIN_TRACES,
+            ),
             (!self.admin.listen.ip().is_loopback() && self.admin.tls.is_none(), OPEN_ADMIN),
             (!self.admin.listen.ip().is_loopback() && self.admin.bootstrap_token.is_none(), NO_FIRST_TOKEN),
         ];
@@ -224,6 +231,8 @@ const PLAIN_DATABASE: &str = "store.url has sslmode=disable for a database on an
     and writes what they like; write sslmode=verify-full unless that way is trusted";
 const PLAIN_LINKS: &str =
     "public.url begins with http://, so correction links travel where others can read them";
+const PLAIN_TRACES: &str = "telemetry.otlp_endpoint begins with http:// and is on another machine: the headers of \
+    telemetry.otlp_headers travel where others can read them";
 const OPEN_ADMIN: &str = "the admin listener can be reached from other machines and speaks plain http: bearer tokens \
     and personal data travel where others can read them unless a proxy with https is in front";
 const NO_FIRST_TOKEN: &str = "admin.bootstrap_token is not set, so the admin listener is closed to everybody until \

@@ -18,7 +18,7 @@
 //! | top | `cli` (one file per command), `app` (the only place that knows everybody), `config` |
 //! | 3 | `http`: the routers, `http::access` (who may knock), `http::callback`, `http::correct` (the hosted page), `http::console` (the officers' pages), `http::api`, `http::health` |
 //! | 2 | `worker` (does what was decided), `ops` (what operators and the app backend ask for) |
-//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics` |
+//! | 1 | `flow` (pure decisions), `nium` (the client), `store` (the one door to the database), `vault` (seals), `spool` (last resort of the intake), `metrics`, `traces` |
 //! | 0 | `domain`: nouns and rules, no input or output |
 //! | beside | `clock`, `secret`, `lifecycle`, `telemetry`; `sim` is the pretend Nium and names nothing of ours |
 //!
@@ -62,7 +62,7 @@
 //!    `tests/it/onboarding.rs`, `tests/it/rfi.rs`, `tests/it/crash.rs`, `tests/it/bulk.rs`.
 //! 7. An unknown word is kept, shown and parked: `tests/it/journeys.rs`.
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
-//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs` search database, events and log for planted names.
+//! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs`, `tests/it/canary.rs` search database, events and log for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
 //! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
 //!     `tests/it/timers.rs`.
@@ -96,6 +96,7 @@
 //!   `tests/it/attacks_flood.rs`. What changes while it runs: `src/app/reload.rs`; what is not served: `src/config/dangers.rs`.
 //! - What is promised, and which test holds it: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
 //! - Which commit a program is: `src/build.rs`.
+//! - What led to what, for whoever watches traces: `src/traces`, `src/worker/traced.rs`.
 //! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.
@@ -116,5 +117,6 @@ pub mod sim;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod vault;
 pub mod worker;

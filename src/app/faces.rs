@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::traces::Traces;
 
 /// Most connections of the admin listener; officers and the app backend are few.
 const ADMIN_CONNECTIONS_MAX: usize = 2_000;
@@ -66,7 +67,7 @@ pub(super) fn console_state(
 pub(super) fn callback_state(
     config: &Config,
     (store, spool): (&Arc<Store>, &Arc<Spool>),
-    metrics: &Metrics,
+    (metrics, traces): (&Metrics, &Traces),
     clock: Clock,
     shared: &Shared,
 ) -> CallbackState {
@@ -81,6 +82,7 @@ pub(super) fn callback_state(
         clock,
         access: Arc::clone(&shared.access),
         last_knock: Arc::clone(&shared.last_knock),
+        traces: traces.clone(),
     };
     CallbackState::new(places, &metrics.intake, options)
 }

@@ -129,6 +129,9 @@ pub(super) const KEYS: &[Key] = &[
     key("audit.checkpoint_file", Kind::One),
     key("telemetry.log", Kind::One),
     key("telemetry.format", Kind::One),
+    key("telemetry.otlp_endpoint", Kind::One),
+    key("telemetry.otlp_headers", Kind::SecretList),
+    key("telemetry.sample_ratio", Kind::One),
 ];
 
 /// What every variable of ours begins with. The second underscore matters: a container platform that knows a service

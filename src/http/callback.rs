@@ -31,6 +31,7 @@ use crate::domain::nudge::{Nudge, Source};
 use crate::metrics::IntakeMetrics;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::traces::Traces;
 
 /// The path of the compliance callback, after the secret segment if there is one.
 pub const CALLBACK_PATH: &str = "/callback/compliance";
@@ -74,6 +75,8 @@ pub struct Places {
     pub access: SharedAccess,
     /// Where it is noted who was not answered 200.
     pub last_knock: Arc<LastKnock>,
+    /// Where what was kept is traced.
+    pub traces: Traces,
 }
 
 /// Everything behind the doors.
@@ -83,6 +86,7 @@ pub struct CallbackState {
     clock: Clock,
     access: SharedAccess,
     last_knock: Arc<LastKnock>,
+    traces: Traces,
     options: Options,
     metrics: IntakeMetrics,
     callback_acks: Counter,
@@ -93,7 +97,7 @@ impl CallbackState {
     /// Puts the doors together and sets every counter they use to zero.
     #[must_use]
     pub fn new(places: Places, metrics: &IntakeMetrics, options: Options) -> Self {
-        let Places { store, spool, clock, access, last_knock } = places;
+        let Places { store, spool, clock, access, last_knock, traces } = places;
         for refusal in Refusal::ALL {
             let _at_zero = metrics.refused(refusal.as_str());
         }
@@ -106,6 +110,7 @@ impl CallbackState {
             clock,
             access,
             last_knock,
+            traces,
             options,
             metrics: metrics.clone(),
             callback_acks: metrics.acks(Source::Callback),
@@ -206,14 +211,16 @@ impl CallbackState {
     /// Makes the nudge durable: in the store, or in the spool while the store is away. Once the store has failed the
     /// spool comes first, so that nobody waits for the limit again and again.
     async fn keep(&self, nudge: Nudge) -> Result<(), NotTaken> {
-        let at = self.clock.now();
+        let (at, begun) = (self.clock.now(), Instant::now());
         if self.spool.on_detour() && self.spooled(&nudge, at).await {
+            self.traces.callback(&nudge, at, begun.elapsed(), "spool");
             return Ok(());
         }
         let source = nudge.source.as_str();
         match tokio::time::timeout(self.options.store_wait, self.store.record(nudge.clone(), at)).await {
             Ok(Ok(receipt)) => {
                 tracing::debug!(source, receipt, "nudge recorded");
+                self.traces.callback(&nudge, at, begun.elapsed(), "store");
                 return Ok(());
             }
             // Not above debug: one line per callback would bury the one error of the store itself. The counter tells.
@@ -224,7 +231,11 @@ impl CallbackState {
             tracing::warn!("the store does not take callbacks; they go to the spool until it does");
             self.spool.set_detour(true);
         }
-        if self.spooled(&nudge, at).await { Ok(()) } else { Err(NotTaken::Unkept) }
+        if !self.spooled(&nudge, at).await {
+            return Err(NotTaken::Unkept);
+        }
+        self.traces.callback(&nudge, at, begun.elapsed(), "spool");
+        Ok(())
     }
 
     async fn spooled(&self, nudge: &Nudge, at: Timestamp) -> bool {

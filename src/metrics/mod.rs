@@ -9,6 +9,7 @@ mod timing;
 mod work;
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 pub use self::doors::DoorMetrics;
@@ -32,6 +33,10 @@ pub struct Metrics {
     pub work: WorkMetrics,
     /// What waits in the store.
     pub rows: RowMetrics,
+    /// Spans that the collector took.
+    pub traces_sent: Counter,
+    /// Spans that were dropped.
+    pub traces_dropped: Counter,
 }
 
 impl Default for Metrics {
@@ -52,7 +57,14 @@ impl Metrics {
         intake.register(&mut registry);
         work.register(&mut registry);
         rows.register(&mut registry);
-        Self { registry, doors, reload, intake, work, rows }
+        let (traces_sent, traces_dropped) = (Counter::default(), Counter::default());
+        registry.register("traces_sent", "Spans that the collector of traces took", traces_sent.clone());
+        registry.register(
+            "traces_dropped",
+            "Spans that were dropped: the collector did not take them, or the queue was full",
+            traces_dropped.clone(),
+        );
+        Self { registry, doors, reload, intake, work, rows, traces_sent, traces_dropped }
     }
 
     /// Everything in the OpenMetrics text format.

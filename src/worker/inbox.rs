@@ -3,7 +3,7 @@
 //! A claim does one thing and gives the customer back; only correction → look → send → answer goes on under one lease,
 //! so that nobody else's look or write comes in between.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -69,8 +69,8 @@ pub(super) struct Beside {
 }
 
 impl Worker {
-    /// Attends to one claimed customer until the lease is given back.
-    pub(super) async fn attend(&self, claimed: Claimed) {
+    /// Attends to one claimed customer, traced or not.
+    pub(super) async fn attend_to(&self, claimed: Claimed) {
         let customer = claimed.lease.customer;
         let (lease, trouble) = (claimed.lease.clone(), claimed.trouble);
         let Err(error) = self.attend_or_fail(claimed).await else {
@@ -395,6 +395,7 @@ impl Worker {
         beside: Beside,
         now: Timestamp,
     ) -> Result<(), WorkError> {
+        let begun = Instant::now();
         let changed = decision.case.version != attendance.case.version;
         let application = match &decision.effect {
             Some((key, EffectStatus::Done)) => self.taken_application(attendance, key).await?,
@@ -431,6 +432,9 @@ impl Worker {
         if from != to || attendance.case.version == 0 {
             self.metrics.decision(to);
             tracing::info!(customer = %attendance.lease.customer, from, to, version = decision.case.version, because = decision.because, "decided");
+        }
+        if changed {
+            self.trace_decision(attendance, decision, begun);
         }
         attendance.case = decision.case.clone();
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use askama::Template;
@@ -34,6 +34,7 @@ use crate::domain::texts::{Language, Mail, Texts};
 use crate::flow::retry::backoff;
 use crate::store::rows::events::{NewDelivery, NewMail, TellLane, TellLease, TellOutcome};
 use crate::store::rows::links::NewLink;
+use crate::traces;
 use crate::vault::{Place, fresh_token};
 
 /// The one destination of the lane: the mail server.
@@ -277,7 +278,13 @@ impl Worker {
 
     /// One attempt at one claimed message.
     pub(super) async fn write_to_customer(&self, lease: TellLease) {
+        let place = self.traces.begin(lease.customer);
+        traces::maybe_within(place, Box::pin(self.write_it(lease, place))).await;
+    }
+
+    async fn write_it(&self, lease: TellLease, place: Option<traces::Place>) {
         let spent = lease.attempts.saturating_sub(lease.forgiven).saturating_add(1);
+        let begun = Instant::now();
         let outcome = match self.try_to_write(&lease).await {
             Ok(()) => TellOutcome::Delivered,
             Err(Held::Overtaken(why)) => TellOutcome::Overtaken(why.to_owned()),
@@ -308,6 +315,9 @@ impl Worker {
             }
         };
         self.metrics.mail(word);
+        if let Some(place) = place {
+            self.trace_telling(("write to the customer", place), &lease, word, begun);
+        }
         self.finish_telling(&lease, outcome).await;
     }
 

@@ -18,6 +18,7 @@
 //! - `bulk`: an officer's word to many customers, a few at a time
 //! - `house`: what is kept only for a while goes
 //! - `retain`: documents that Nium has accepted, and what closed cases need no more
+//! - `traced`: what was done, for whoever watches traces
 //! - `tally`: the numbers of the overview
 //! - `erasures`: who was erased is written down beside the database, so that a backup does not bring them back
 //! - `audit`: the record of who did what gets its chain, and checkpoints
@@ -46,6 +47,7 @@ pub mod silence;
 pub mod smtp;
 pub mod sweep;
 pub mod tally;
+mod traced;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -71,6 +73,7 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
+use crate::traces::Traces;
 use crate::vault::{DataKey, Vault, VaultError, WrappedKey};
 
 pub use self::runner::run;
@@ -163,6 +166,7 @@ pub struct Worker {
     chance: Chance,
     wake: Wake,
     metrics: WorkMetrics,
+    traces: Traces,
     lane: Lane,
     duty: Duty,
     hands: Arc<Hands>,
@@ -196,14 +200,28 @@ pub struct Parts {
     pub wake: Wake,
     /// Where things are counted.
     pub metrics: WorkMetrics,
+    /// Where things are traced.
+    pub traces: Traces,
 }
 
 impl Worker {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { options, store, spool, nium, vault, endpoints, mailer, clock, chance, wake, metrics } =
-            parts;
+        let Parts {
+            options,
+            store,
+            spool,
+            nium,
+            vault,
+            endpoints,
+            mailer,
+            clock,
+            chance,
+            wake,
+            metrics,
+            traces,
+        } = parts;
         Self {
             options,
             store,
@@ -216,6 +234,7 @@ impl Worker {
             chance,
             wake,
             metrics,
+            traces,
             lane: Lane::default(),
             duty: Duty::default(),
             hands: Arc::default(),

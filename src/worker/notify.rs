@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use base64::Engine;
@@ -30,6 +30,7 @@ use crate::flow::retry::backoff;
 use crate::store::rows::Finished;
 use crate::store::rows::events::{NewTell, TellLease, TellOutcome};
 use crate::store::rows::watch::Silence;
+use crate::traces::{self, Place};
 
 /// The longest wait between two attempts at one notification.
 const TELL_BACKOFF_MAX: Duration = Duration::from_hours(1);
@@ -144,8 +145,13 @@ impl Notifier {
     }
 
     /// One attempt at a notification. The error says what went wrong without repeating anything the receiver sent.
-    async fn send(&self, tell: &TellLease, now: Timestamp) -> Result<(), String> {
-        let status = self.post(tell.event_id.as_str(), tell.body.clone(), now).await?;
+    async fn send(
+        &self,
+        tell: &TellLease,
+        now: Timestamp,
+        traceparent: Option<String>,
+    ) -> Result<(), String> {
+        let status = self.post(tell.event_id.as_str(), tell.body.clone(), now, traceparent).await?;
         if (200..300).contains(&status) { Ok(()) } else { Err(format!("the receiver answered {status}")) }
     }
 
@@ -157,12 +163,18 @@ impl Notifier {
             Ok(body) => body,
             Err(error) => return (id, Err(error.to_string())),
         };
-        let answer = self.post(id.as_str(), body, now).await;
+        let answer = self.post(id.as_str(), body, now, None).await;
         (id, answer)
     }
 
-    /// Posts a message, signed. Gives the status of the answer.
-    async fn post(&self, id: &str, body: Vec<u8>, now: Timestamp) -> Result<u16, String> {
+    /// Posts a message, signed. Gives the status of the answer. What is signed is the same whether it is traced or not.
+    async fn post(
+        &self,
+        id: &str,
+        body: Vec<u8>,
+        now: Timestamp,
+        traceparent: Option<String>,
+    ) -> Result<u16, String> {
         if !self.options.allow_private
             && self.literal_address().is_some_and(|address| !guard::is_public(address))
         {
@@ -170,17 +182,18 @@ impl Notifier {
         }
         let seconds = now.as_second().to_string();
         let signature = sign(id, &seconds, &body, &self.secrets.load());
-        let sent = self
+        let mut request = self
             .client
             .post(self.url.clone())
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
-            .body(body)
-            .send()
-            .await;
-        let mut answer = sent.map_err(|error| reason(&error).to_owned())?;
+            .body(body);
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let mut answer = request.send().await.map_err(|error| reason(&error).to_owned())?;
         let status = answer.status();
         let mut read = 0;
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -342,6 +355,11 @@ impl Worker {
 
     /// One attempt at one claimed notification to an endpoint.
     pub(super) async fn notify(&self, lease: TellLease) {
+        let place = self.traces.begin(lease.customer);
+        traces::maybe_within(place, Box::pin(self.try_to_notify(lease, place))).await;
+    }
+
+    async fn try_to_notify(&self, lease: TellLease, place: Option<Place>) {
         // What goes to an endpoint that we do not know is not claimed.
         let Some(notifier) = self.endpoints.iter().find(|endpoint| endpoint.name() == lease.destination)
         else {
@@ -350,7 +368,9 @@ impl Worker {
         let event = Event::parse(&lease.event);
         let label = event.map_or("unknown", Event::as_str);
         let spent = lease.attempts.saturating_sub(lease.forgiven).saturating_add(1);
-        let outcome = match notifier.send(&lease, self.clock.now()).await {
+        let begun = Instant::now();
+        let traceparent = place.map(|place| place.traceparent());
+        let outcome = match notifier.send(&lease, self.clock.now(), traceparent).await {
             Ok(()) => TellOutcome::Delivered,
             // What waits for a disabled endpoint is kept.
             Err(why) if spent >= TELL_ATTEMPTS_MAX && !lease.probe => TellOutcome::GivenUp(why),
@@ -366,6 +386,9 @@ impl Worker {
             TellOutcome::Overtaken(_) => "overtaken",
         };
         self.metrics.tell(label, word);
+        if let Some(place) = place {
+            self.trace_telling(("tell", place), &lease, word, begun);
+        }
         let (customer, id, to) = (lease.customer, &lease.event_id, lease.destination.as_str());
         let attempt = lease.attempts.saturating_add(1);
         match &outcome {

@@ -107,6 +107,7 @@ pub(crate) fn start(options: Options) -> Door {
     let access = Arc::new(ArcSwap::from_pointee(Access::new(options.access)));
     let places = callback::Places {
         last_knock: Arc::default(),
+        traces: reinstate::traces::Traces::default(),
         store: Arc::clone(&store),
         spool: Arc::clone(&spool),
         clock: Clock::System,

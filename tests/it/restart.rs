@@ -23,7 +23,8 @@ use tokio::process::{Child, Command};
 
 use crate::database::Database;
 use crate::house::{
-    Ear, TOKEN, application, client, environment, lasting_address, number, spawn, start_sim, submissions_in,
+    Ear, TOKEN, Told, application, client, environment, lasting_address, number, spawn, start_sim,
+    submissions_in,
 };
 
 /// Kills in an ordinary run.
@@ -117,6 +118,11 @@ impl Ground {
             door.env.insert(format!("REINSTATE__{key}"), value.to_owned());
         }
         self
+    }
+
+    /// What the backend was told.
+    pub fn told(&self) -> Vec<Told> {
+        self.ear.all()
     }
 
     /// What the first process is started with.

@@ -53,6 +53,7 @@ async fn examine(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     network::clock(config, &client, report).await;
     nium(config, report).await;
     mail(config, report).await;
+    collector(config, &client, report).await;
     network::outside(config, &client, report).await;
     storage::disks(config, report);
     let (client, admin) = beside(&config.admin)?;
@@ -101,6 +102,18 @@ async fn mail(config: &Config, report: &mut Report) {
         Some(Err(why)) => {
             report.bad("mail", why, "notify.email.smtp_url, its user and password, and the firewall");
         }
+    }
+}
+
+async fn collector(config: &Config, client: &Client, report: &mut Report) {
+    match app::knock_at_collector(config, client).await {
+        None => report.note("traces", "telemetry.otlp_endpoint is not set: no traces are made"),
+        Some(Ok(())) => report.good("traces", "the collector takes traces"),
+        Some(Err(why)) => report.bad(
+            "traces",
+            why,
+            "telemetry.otlp_endpoint and telemetry.otlp_headers; OTLP over HTTP is usual at port 4318",
+        ),
     }
 }
 

@@ -40,6 +40,8 @@ const PUBLIC_TLS: &[(&str, &str)] =
 
 const ADMIN_TLS: &[(&str, &str)] =
     &[("REINSTATE__ADMIN__TLS_CERT", "Cargo.toml"), ("REINSTATE__ADMIN__TLS_KEY", "Cargo.toml")];
+const COLLECTOR: &[(&str, &str)] =
+    &[("REINSTATE__TELEMETRY__OTLP_ENDPOINT", "https://collector.example.test")];
 
 const SIGN_ON: &[(&str, &str)] = &[
     ("REINSTATE__ADMIN__SIGN_ON_HEADER", "x-auth-request-email"),
@@ -150,10 +152,23 @@ fn sections_of_keeping() -> Vec<Case> {
             "0" => "must be between 1 and 1024"),
         case!("privacy.keep_callbacks_days", "30", "30", &[],
             |c| c.privacy.keep_callbacks == Some(Duration::from_hours(30 * 24)), "0" => "must be between 1 and 36500"),
+    ]
+}
+
+fn section_of_telemetry() -> Vec<Case> {
+    vec![
         case!("telemetry.log", "warn", "\"warn\"", &[], |c| c.telemetry.log == "warn",
             "inof" => "has the word \"inof\"; the levels are off, error, warn, info, debug, trace"),
         case!("telemetry.format", "json", "\"json\"", &[], |c| c.telemetry.format == LogFormat::Json,
             "xml" => "must be one of text, json, not \"xml\""),
+        case!("telemetry.otlp_endpoint", "http://127.0.0.1:4318/", "\"http://127.0.0.1:4318\"", &[],
+            |c| c.telemetry.otlp.as_ref().is_some_and(|otlp| otlp.endpoint == "http://127.0.0.1:4318"),
+            "collector:4318" => "must begin with https:// (or http://)"),
+        case!("telemetry.otlp_headers", "authorization=Bearer x=y", "[\"authorization=Bearer x=y\"]", COLLECTOR,
+            |c| c.telemetry.otlp.as_ref().is_some_and(|otlp| otlp.headers[0].0 == "authorization" && otlp.headers[0].1.expose() == "Bearer x=y"),
+            "authorization" => "entry 1 must be a name, an equals sign and a value"),
+        case!("telemetry.sample_ratio", "0.25", "0.25", COLLECTOR,
+            |c| c.telemetry.otlp.as_ref().is_some_and(|otlp| (otlp.ratio - 0.25).abs() < 1e-9), "2" => "must be between 0 and 1"),
     ]
 }
 
@@ -329,6 +344,7 @@ fn cases() -> Vec<Case> {
         .into_iter()
         .chain(section_of_admin())
         .chain(sections_of_keeping())
+        .chain(section_of_telemetry())
         .chain(sections_of_nium())
         .chain(sections_of_cases())
         .chain(sections_of_flow())
