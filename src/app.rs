@@ -78,6 +78,8 @@ pub struct App {
     store: Arc<Store>,
     spool: Arc<Spool>,
     stopping: Arc<AtomicBool>,
+    /// The keys, if the database was away and they could not be compared with it.
+    unchecked: Option<Arc<Vault>>,
     drain: Duration,
 }
 
@@ -94,10 +96,12 @@ impl App {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
-        if is_ready(&store).await? {
+        let is_ready = is_ready(&store).await?;
+        if is_ready {
             check_keys(&store, &vault).await?;
             worker::erasures::apply(&store, &erasure_file(config)).await?;
         }
+        let unchecked = (!is_ready).then(|| Arc::clone(&vault));
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let metrics = Arc::new(Metrics::new());
@@ -145,6 +149,7 @@ impl App {
             store,
             spool,
             stopping,
+            unchecked,
             drain: config.public.drain,
         })
     }
@@ -180,6 +185,9 @@ impl App {
             worker::run(work, soft, hard).await;
             Ok(())
         });
+        if let Some(vault) = self.unchecked {
+            life.spawn("keys", keys::check_later(Arc::clone(&self.store), vault, life.soft()));
+        }
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
         by_the_side(&life, &self.worker, "marks", worker::marks::mark);
         by_the_side(&life, &self.worker, "bulk", worker::bulk::carry_out);
