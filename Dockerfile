@@ -2,17 +2,22 @@
 
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /build
+# The commit and its date, for `reinstate --version`: --build-arg COMMIT="$(git log -1 --format='%h %cs' --abbrev=12)"
+ARG COMMIT=""
+# The tests build with `trial`, which is quicker to build and slower to run.
+ARG PROFILE=release
 # Dependencies alone first, so that a change of the source does not build them again.
 COPY Cargo.toml Cargo.lock askama.toml ./
 RUN mkdir -p src benches/claims benches/console benches/intake tests/it \
-    && echo 'fn main() {}' | tee src/main.rs benches/claims/main.rs benches/console/main.rs benches/intake/main.rs > tests/it/main.rs \
+    && echo 'fn main() {}' | tee src/main.rs src/build.rs benches/claims/main.rs benches/console/main.rs benches/intake/main.rs > tests/it/main.rs \
     && touch src/lib.rs \
-    && cargo build --release --locked --bin reinstate \
-    && rm -rf src target/release/reinstate target/release/.fingerprint/reinstate-* target/release/deps/*reinstate-*
+    && cargo build --profile "$PROFILE" --locked --bin reinstate \
+    && cd "target/$PROFILE" \
+    && rm -rf ../../src reinstate .fingerprint/reinstate-* build/reinstate-* deps/*reinstate-*
 COPY config config
 COPY src src
-RUN cargo build --release --locked --bin reinstate \
-    && install -D -m 0755 target/release/reinstate /out/usr/bin/reinstate \
+RUN REINSTATE_COMMIT="$COMMIT" cargo build --profile "$PROFILE" --locked --bin reinstate \
+    && install -D -m 0755 "target/$PROFILE/reinstate" /out/usr/bin/reinstate \
     && install -d -m 0750 -o 65532 -g 65532 /out/var/lib/reinstate
 
 # glibc, libgcc, CA certificates; no shell, no package manager.
@@ -24,7 +29,7 @@ WORKDIR /var/lib/reinstate
 VOLUME /var/lib/reinstate
 USER 65532:65532
 # Callbacks. The admin listener stays on the container's loopback; to reach it from outside set
-# REINSTATE__ADMIN__LISTEN=0.0.0.0:9090 and map that port to a trusted network only.
+# REINSTATE__ADMIN__LISTEN=0.0.0.0:9090 and a REINSTATE__ADMIN__BOOTSTRAP_TOKEN, and map that port to a trusted network only.
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/usr/bin/reinstate", "healthcheck"]

@@ -3,6 +3,7 @@
 
 mod faces;
 mod keys;
+mod reload;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -14,15 +15,17 @@ use anyhow::Context;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use self::faces::{callback_state, console_state, page_state, public_options};
+use self::faces::{admin_options, callback_state, console_state, page_state, public_options};
 pub use self::keys::{adopt_audit_keys, check_keys};
+pub use self::reload::Reloader;
+use self::reload::{Shared, mail_options, signing_secrets};
 use crate::clock::Clock;
 use crate::config::{self, Config, StoreUrl};
 use crate::domain::application::Region;
 use crate::domain::decision::{Policy, UnknownRemark};
 use crate::domain::remark::RemarkClass;
 use crate::flow::classify::Rule;
-use crate::http::api::{ApiState, auth::token_hash};
+use crate::http::api::ApiState;
 use crate::http::health::HealthState;
 use crate::http::serve::{self, Handle, serve};
 use crate::lifecycle::Lifecycle;
@@ -39,9 +42,8 @@ use crate::store::error::StoreError;
 use crate::store::wake::Wake;
 use crate::store::{self, Place, Store, Use};
 use crate::vault::{MasterKey, Vault};
-use crate::worker::mail::{self, Mailer};
+use crate::worker::mail::Mailer;
 use crate::worker::notify::{self, Notifier};
-use crate::worker::smtp;
 use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
@@ -81,6 +83,7 @@ pub struct App {
     /// The keys, if the database was away and they could not be compared with it.
     unchecked: Option<Arc<Vault>>,
     drain: Duration,
+    reloader: Arc<Reloader>,
 }
 
 struct Listener {
@@ -90,18 +93,20 @@ struct Listener {
     handle: Handle,
 }
 
+impl Listener {
+    fn new(socket: TcpListener, router: Router, options: serve::Options) -> Self {
+        Self { socket, router, options, handle: Handle::new() }
+    }
+}
+
 impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
         let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
-        let is_ready = is_ready(&store).await?;
-        if is_ready {
-            check_keys(&store, &vault).await?;
-            worker::erasures::apply(&store, &erasure_file(config)).await?;
-        }
-        let unchecked = (!is_ready).then(|| Arc::clone(&vault));
+        let is_checked = look_over(&store, &vault, config).await?;
+        let unchecked = (!is_checked).then(|| Arc::clone(&vault));
         let spool = Arc::new(open_spool(config)?);
         store.serves_as(spool.owner().to_owned());
         let metrics = Arc::new(Metrics::new());
@@ -110,48 +115,64 @@ impl App {
         let api_url = config.admin.url.trim_end_matches('/').to_owned();
         let endpoints = endpoints(config)?;
         let known = known_endpoints(config, &endpoints, &clock);
+        let mailer = mail_options(config).map(Mailer::new).transpose().context("notify.email")?.map(Arc::new);
+        let shared = Shared::new(config)?;
         let parts = Parts {
             options: worker_options(config, &api_url),
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             nium: Arc::clone(&nium),
             vault: Arc::clone(&vault),
-            endpoints,
-            mailer: mailer(config)?,
+            endpoints: Arc::clone(&endpoints),
+            mailer: mailer.clone(),
             clock: clock.clone(),
             chance: Chance::new(uuid::Uuid::new_v4),
             wake,
             metrics: metrics.work.clone(),
         };
-        let callbacks = callback_state(config, &store, &spool, &metrics, clock.clone())?;
+        let callbacks = callback_state(config, (&store, &spool), &metrics, clock.clone(), &shared);
         let health = Arc::new(HealthState {
             store: Arc::clone(&store),
             spool: Arc::clone(&spool),
             metrics,
             clock,
             stopping: Arc::clone(&stopping),
+            last_knock: Arc::clone(&shared.last_knock),
+            undeclared_proxy: Arc::clone(&shared.undeclared_proxy),
         });
-        let api = Arc::new(api_state(config, (vault, nium), &health, api_url, known));
+        let api = Arc::new(api_state(config, (vault, Arc::clone(&nium)), &health, api_url, known, &shared));
+        let public_options = public_options(config, &health.metrics, &shared).await?;
+        let admin_options = admin_options(config, &health.metrics).await?;
+        let console = console_state(config, &api, &health, &shared)?;
+        let reloader = Reloader::new(reload::Parts {
+            config: config.clone(),
+            shared,
+            nium,
+            endpoints,
+            mailer,
+            certificates: reload::certificates([&public_options, &admin_options]),
+            metrics: health.metrics.reload.clone(),
+        });
         Ok(Self {
-            public: Listener {
-                socket: public,
-                router: crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
-                options: public_options(config).await?,
-                handle: Handle::new(),
-            },
-            admin: Listener {
-                socket: admin,
-                router: crate::http::admin_router(&api, &console_state(config, &api, &health)?, &health),
-                options: serve::Options::default(),
-                handle: Handle::new(),
-            },
+            public: Listener::new(
+                public,
+                crate::http::public_router(callbacks, page_state(config, &api.ops), &health),
+                public_options,
+            ),
+            admin: Listener::new(admin, crate::http::admin_router(&api, &console, &health), admin_options),
             worker: Arc::new(Worker::new(parts)),
             store,
             spool,
             stopping,
             unchecked,
             drain: config.public.drain,
+            reloader: Arc::new(reloader),
         })
+    }
+
+    /// What the public and the admin listener serve, for whoever asks without a connection.
+    pub fn routers(&self) -> [Router; 2] {
+        [self.public.router.clone(), self.admin.router.clone()]
     }
 
     /// The address of the public listener.
@@ -162,6 +183,12 @@ impl App {
     /// The address of the admin listener.
     pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
         self.admin.socket.local_addr()
+    }
+
+    /// What takes a new configuration while the service runs.
+    #[must_use]
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
     }
 
     /// Runs until `stop` resolves, then stops as the design says (4.1): readiness turns false, intake stays open for
@@ -185,9 +212,7 @@ impl App {
             worker::run(work, soft, hard).await;
             Ok(())
         });
-        if let Some(vault) = self.unchecked {
-            life.spawn("keys", keys::check_later(Arc::clone(&self.store), vault, life.soft()));
-        }
+        stand_guard(&life, &self.store, self.reloader, self.unchecked);
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
         by_the_side(&life, &self.worker, "marks", worker::marks::mark);
         by_the_side(&life, &self.worker, "bulk", worker::bulk::carry_out);
@@ -212,7 +237,7 @@ impl App {
         }
         life.soft().cancel();
         for handle in &handles {
-            handle.graceful_shutdown(Some(GRACE));
+            handle.graceful_shutdown(GRACE);
         }
         let finished = life.finished();
         tokio::pin!(finished);
@@ -235,6 +260,28 @@ impl App {
         tracing::info!(well, "stopped");
         well && closed
     }
+}
+
+/// Compares keys and erasures with the database, before anything is done with it. False: it cannot be used yet.
+async fn look_over(store: &Store, vault: &Vault, config: &Config) -> anyhow::Result<bool> {
+    if !is_ready(store).await? {
+        return Ok(false);
+    }
+    check_keys(store, vault).await?;
+    worker::erasures::apply(store, &erasure_file(config)).await?;
+    Ok(true)
+}
+
+/// Starts what watches over files and keys beside the service.
+fn stand_guard(life: &Lifecycle, store: &Arc<Store>, reloader: Arc<Reloader>, unchecked: Option<Arc<Vault>>) {
+    if let Some(vault) = unchecked {
+        life.spawn("keys", keys::check_later(Arc::clone(store), vault, life.soft()));
+    }
+    let soft = life.soft();
+    life.spawn("certificates", async move {
+        reloader.watch_certificates(soft).await;
+        Ok(())
+    });
 }
 
 /// Whether the database can be used; it may come later, but not if it is one that we may not work on.
@@ -284,6 +331,7 @@ fn api_state(
     health: &Arc<HealthState>,
     api_url: String,
     endpoints: Endpoints,
+    shared: &Shared,
 ) -> ApiState {
     let ops = Ops {
         store: Arc::clone(&health.store),
@@ -306,12 +354,7 @@ fn api_state(
         requests_per_second: config.nium.requests_per_second,
         work: health.metrics.work.clone(),
     };
-    let bootstrap = config.admin.bootstrap_token.as_ref();
-    ApiState {
-        ops: Arc::new(ops),
-        bootstrap_hash: bootstrap.map(|token| token_hash(token.expose())),
-        health: Arc::clone(health),
-    }
+    ApiState { ops: Arc::new(ops), bootstrap: Arc::clone(&shared.bootstrap), health: Arc::clone(health) }
 }
 
 fn database_tls(tls: &config::PostgresTls) -> store::PostgresTls {
@@ -401,6 +444,14 @@ pub async fn knock_at_nium(config: &Config) -> Result<Option<u64>, String> {
     }
 }
 
+/// Connects to the mail server and logs in; `None` where there is none. The error is a sentence.
+pub async fn knock_at_mail_server(config: &Config) -> Option<Result<(), String>> {
+    match mail_options(config).map(Mailer::new)? {
+        Ok(mailer) => Some(mailer.knock().await),
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
 fn worker_options(config: &Config, api_url: &str) -> worker::Options {
     let rules = config.flow.rules.iter().map(|rule| {
         let class = match rule.class {
@@ -462,10 +513,8 @@ fn signed(span: Duration) -> jiff::SignedDuration {
 
 fn endpoints(config: &Config) -> anyhow::Result<Arc<[Notifier]>> {
     let notifier = |endpoint: config::Endpoint| {
+        let secrets = signing_secrets(&endpoint)?;
         let config::Endpoint { name, events, webhook } = endpoint;
-        let secrets = webhook.secrets.iter().map(|secret| notify::secret_bytes(secret.expose()));
-        let secrets = secrets.collect::<Result<_, _>>();
-        let secrets = secrets.with_context(|| format!("the secrets of the endpoint {name}"))?;
         let options = notify::Options {
             name: name.clone(),
             events,
@@ -502,34 +551,6 @@ fn known_endpoints(config: &Config, notifiers: &Arc<[Notifier]>, clock: &Clock) 
 /// The host of an address, which says enough: paths and queries of webhooks hold secrets.
 fn host_of(url: &str) -> String {
     reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn mailer(config: &Config) -> anyhow::Result<Option<Mailer>> {
-    let (Some(email), Some(page_url)) = (&config.notify.email, &config.public.url) else {
-        return Ok(None);
-    };
-    let options = mail::Options {
-        host: email.host.clone(),
-        port: email.port,
-        security: match email.security {
-            config::SmtpSecurity::Tls => smtp::Security::Tls,
-            config::SmtpSecurity::StartTls => smtp::Security::StartTls,
-            config::SmtpSecurity::Plain => smtp::Security::Plain,
-        },
-        credentials: email
-            .credentials
-            .as_ref()
-            .map(|(user, password)| (user.clone(), password.expose().to_owned())),
-        authority: email.authority.clone(),
-        from: email.from.clone(),
-        limit: email.timeout,
-        page_url: page_url.clone(),
-        name: config.page.name.clone(),
-        colour: config.page.colour,
-        contact: config.page.contact.clone(),
-        language: config.page.language,
-    };
-    Mailer::new(options).map(Some).context("notify.email")
 }
 
 /// Opens the spool.

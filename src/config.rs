@@ -12,10 +12,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aws_lc_rs::digest;
+use zeroize::Zeroize;
 
 mod address;
 mod audit;
 mod callback;
+mod dangers;
 mod email;
 mod flow;
 mod keys;
@@ -44,7 +46,7 @@ pub use notify::{Endpoint, Notify, Webhook};
 pub use page::{Logo, Page};
 pub use privacy::{MasterKeyText, Privacy};
 pub use problem::{Problem, Problems};
-pub use settings::Setting;
+pub use settings::{Mark, Setting};
 pub use sign_on::SignOn;
 pub use store::{PostgresTls, PostgresUrl, Store, StoreUrl, parse as parse_store_url};
 pub use sweep::Sweep;
@@ -83,6 +85,13 @@ impl Sources {
             .filter(|(name, _)| name.starts_with(keys::ENV_PREFIX))
             .collect();
         Self { file: file.or_else(usual), env }
+    }
+}
+
+impl Sources {
+    /// Wipes what the environment said from memory. The process's own copy stays where the system put it.
+    pub fn forget(mut self) {
+        self.env.values_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -143,7 +152,10 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Problems> {
         let (sections, problems) = Sections::read(sources, Scope::Service);
         match sections.whole() {
-            Ok(config) if problems.0.is_empty() => Ok(config),
+            Ok(config) if problems.0.is_empty() => match dangers::of(&config) {
+                found if found.is_empty() => Ok(config),
+                found => Err(Problems(found)),
+            },
             _ => Err(problems),
         }
     }
@@ -169,7 +181,6 @@ impl Config {
             (self.notify.all().is_empty(), NOBODY_TOLD),
             (self.notify.email.is_some() && self.public.url.is_none(), NO_LINKS),
             (self.nium.region.is_none(), NO_REGION),
-            (self.privacy.has_zero_key(), ZERO_KEY),
             (
                 self.public.tls.is_none()
                     && !public_host.is_loopback()
@@ -181,7 +192,7 @@ impl Config {
                 matches!(&self.store.url, StoreUrl::Postgres(address) if address.is_plain_abroad),
                 PLAIN_DATABASE,
             ),
-            (!self.admin.listen.ip().is_loopback(), OPEN_ADMIN),
+            (!self.admin.listen.ip().is_loopback() && self.admin.tls.is_none(), OPEN_ADMIN),
             (!self.admin.listen.ip().is_loopback() && self.admin.bootstrap_token.is_none(), NO_FIRST_TOKEN),
         ];
         certain.iter().filter(|(holds, _)| *holds).map(|(_, text)| (*text).to_owned()).collect()
@@ -204,8 +215,6 @@ const NOBODY_CHECKED: &str = "anybody who finds the callback address can make th
     set callback.secret_path, allow_from, static_header_name or hmac_header";
 const NO_REGION: &str =
     "nium.region is not set: what its rules demand of an application is only found out when Nium refuses it";
-const ZERO_KEY: &str = "privacy.master_keys holds a key of zeros, which is an example: whatever is sealed with it is readable \
-    to everybody; make a key with: openssl rand -base64 32";
 const NOBODY_TOLD: &str = "the app backend is told nothing: set notify.webhook.url or notify.endpoints, or let it ask GET /v1/events";
 const NO_LINKS: &str =
     "no customer is written to: notify.email needs public.url, since its messages link to the hosted page";

@@ -92,6 +92,11 @@
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
+//! - What a stranger can hold on to, and who is shown out: `src/http/serve.rs`, `src/http/serve/peers.rs`, `tests/it/attacks_network.rs`,
+//!   `tests/it/attacks_flood.rs`. What changes while it runs: `src/app/reload.rs`; what is not served: `src/config/dangers.rs`.
+//! - What is promised, and which test holds it: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
+//! - Which commit a program is: `src/build.rs`.
+//! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:
 //!   `src/http/openapi`.
 

@@ -90,6 +90,11 @@ impl StopSignals {
     }
 }
 
+/// SIGHUP, heard from the moment this is called: the wish that the configuration be read again.
+pub fn reload_signal() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Waits for SIGTERM or SIGINT.
 pub async fn stop_signal() {
     match StopSignals::listen() {

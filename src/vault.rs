@@ -99,10 +99,17 @@ impl WrappedKey {
         &self.0
     }
 
-    /// The id of the master key that wrapped it; `None` if these bytes are no wrapped key.
+    /// The id of the master key that wrapped it; `None` where that cannot be read.
     #[must_use]
-    pub fn master(&self) -> Option<&str> {
+    pub fn master_key(&self) -> Option<&str> {
         self.parts().map(|(id, _)| id)
+    }
+
+    /// How everything begins that the master key `id` wrapped.
+    #[must_use]
+    pub fn beginning(id: &str) -> Vec<u8> {
+        let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
+        [&[VERSION, length], id.as_bytes()].concat()
     }
 
     /// Version, id, and the sealed rest.
@@ -177,7 +184,7 @@ impl Vault {
 
     /// The key of `owner` wrapped by the first master key; `None` if that wraps it already.
     pub fn rewrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<Option<WrappedKey>, VaultError> {
-        if wrapped.master() == Some(self.audit_key()) {
+        if wrapped.master_key() == Some(self.audit_key()) {
             return Ok(None);
         }
         self.wrap(owner, &self.plain(owner, wrapped)?).map(Some)
@@ -387,7 +394,7 @@ mod tests {
         let mark = old.unwrap("ana", &wrapped).unwrap().mark(b"x");
         let both = vault(&[("new", 2), ("old", 1)]);
         let rewrapped = both.rewrap("ana", &wrapped).unwrap().unwrap();
-        assert_eq!((rewrapped.master(), both.rewrap("ana", &rewrapped).unwrap()), (Some("new"), None));
+        assert_eq!((rewrapped.master_key(), both.rewrap("ana", &rewrapped).unwrap()), (Some("new"), None));
         let new = vault(&[("new", 2)]);
         assert_eq!(new.unwrap("ana", &rewrapped).unwrap().mark(b"x"), mark);
         assert!(old.unwrap("ana", &rewrapped).is_err());

@@ -3,20 +3,24 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 
+use super::reload::{Shared, THIS_MACHINE};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::http::access::{self, Access};
 use crate::http::api::ApiState;
 use crate::http::callback::{self, CallbackState};
 use crate::http::console::{self, ConsoleState, SignOn};
 use crate::http::correct::{Brand, CorrectState};
 use crate::http::health::HealthState;
-use crate::http::serve;
+use crate::http::serve::{self, Certificates};
 use crate::metrics::Metrics;
 use crate::ops::Ops;
 use crate::spool::Spool;
 use crate::store::Store;
+
+/// Most connections of the admin listener; officers and the app backend are few.
+const ADMIN_CONNECTIONS_MAX: usize = 2_000;
 
 /// The hosted page, where the public listener has an address.
 pub(super) fn page_state(config: &Config, ops: &Arc<Ops>) -> Option<Arc<CorrectState>> {
@@ -37,6 +41,7 @@ pub(super) fn console_state(
     config: &Config,
     api: &ApiState,
     health: &Arc<HealthState>,
+    shared: &Shared,
 ) -> anyhow::Result<Arc<ConsoleState>> {
     let sign_on = |on: &config::SignOn| -> anyhow::Result<SignOn> {
         let groups_header = on.groups_header.as_ref().map(|name| name.parse()).transpose();
@@ -49,48 +54,22 @@ pub(super) fn console_state(
             viewers: on.viewers.clone(),
         })
     };
-    let settings = config.settings.iter().cloned().map(|setting| {
-        let config::Setting { key, value, place } = setting;
-        console::Setting { key, value, place }
-    });
     let options = console::Options {
         url: config.admin.url.clone(),
-        bootstrap_hash: api.bootstrap_hash,
+        bootstrap: Arc::clone(&api.bootstrap),
         sign_on: config.admin.sign_on.as_ref().map(sign_on).transpose()?,
-        settings: settings.collect(),
+        settings: Arc::clone(&shared.settings),
     };
     Ok(Arc::new(ConsoleState::new(Arc::clone(&api.ops), Arc::clone(health), options)))
 }
 
 pub(super) fn callback_state(
     config: &Config,
-    store: &Arc<Store>,
-    spool: &Arc<Spool>,
+    (store, spool): (&Arc<Store>, &Arc<Spool>),
     metrics: &Metrics,
     clock: Clock,
-) -> anyhow::Result<CallbackState> {
-    let rules = &config.callback;
-    let static_header = match &rules.static_header {
-        Some(header) => {
-            let values = header.values.iter().map(|value| value.expose().to_owned()).collect();
-            Some((header.name.parse().context("callback.static_header_name")?, values))
-        }
-        None => None,
-    };
-    let hmac = match &rules.hmac {
-        Some(hmac) => {
-            let secrets = hmac.secrets.iter().map(|secret| secret.expose().to_vec()).collect();
-            Some((hmac.header.parse().context("callback.hmac_header")?, secrets))
-        }
-        None => None,
-    };
-    let access = Access::new(access::Options {
-        secret_path: rules.secret_path.as_ref().map(|secret| secret.expose().to_owned()),
-        allow_from: rules.allow_from.clone(),
-        trusted_proxies: rules.trusted_proxies.clone(),
-        static_header,
-        hmac,
-    });
+    shared: &Shared,
+) -> CallbackState {
     let options = callback::Options {
         client_hash_id: config.nium.client_hash_id.to_string().into(),
         body_wait: config.public.body_timeout,
@@ -100,24 +79,58 @@ pub(super) fn callback_state(
         store: Arc::clone(store),
         spool: Arc::clone(spool),
         clock,
-        access: Arc::new(access),
+        access: Arc::clone(&shared.access),
+        last_knock: Arc::clone(&shared.last_knock),
     };
-    Ok(CallbackState::new(places, &metrics.intake, options))
+    CallbackState::new(places, &metrics.intake, options)
 }
 
-pub(super) async fn public_options(config: &Config) -> anyhow::Result<serve::Options> {
-    let public = &config.public;
-    let tls = match &public.tls {
-        Some(files) => {
-            let read = serve::tls_from_files(&files.cert, &files.key).await;
-            Some(read.with_context(|| format!("reading {} and public.tls_key", files.cert.display()))?)
-        }
-        None => None,
+async fn certificates(tls: Option<&config::Tls>) -> anyhow::Result<Option<Certificates>> {
+    let Some(tls) = tls else { return Ok(None) };
+    let files = serve::Files {
+        certificate: tls.cert.clone(),
+        key: tls.key.clone(),
+        client_authority: tls.client_ca.clone(),
     };
+    Ok(Some(Certificates::load(files).await?))
+}
+
+pub(super) async fn public_options(
+    config: &Config,
+    metrics: &Metrics,
+    shared: &Shared,
+) -> anyhow::Result<serve::Options> {
+    let public = &config.public;
     Ok(serve::Options {
-        tls,
+        name: "public",
+        tls: certificates(public.tls.as_ref()).await.context("public.tls_cert")?,
+        balancers: public.proxy_protocol_from.clone(),
+        limits: serve::Limits {
+            connections_max: public.connections_max,
+            peer_connections_max: public.peer_connections_max,
+            peer_requests_per_second: public.peer_requests_per_second,
+            known: Arc::clone(&shared.known),
+            ..serve::Limits::default()
+        },
         handshake_wait: public.handshake_timeout,
         first_request_wait: public.header_timeout,
+        metrics: metrics.doors.clone(),
+        ..serve::Options::default()
+    })
+}
+
+pub(super) async fn admin_options(config: &Config, metrics: &Metrics) -> anyhow::Result<serve::Options> {
+    let admin = &config.admin;
+    Ok(serve::Options {
+        name: "admin",
+        tls: certificates(admin.tls.as_ref()).await.context("admin.tls_cert")?,
+        balancers: admin.proxy_protocol_from.clone(),
+        limits: serve::Limits {
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            known: Arc::new(ArcSwap::from_pointee(THIS_MACHINE.to_vec())),
+            ..serve::Limits::default()
+        },
+        metrics: metrics.doors.clone(),
         ..serve::Options::default()
     })
 }

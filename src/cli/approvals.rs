@@ -5,7 +5,7 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::Api;
+use super::client::{Api, for_people};
 use super::customers::{Out, open};
 use super::runtime;
 use crate::config::Sources;
@@ -65,7 +65,7 @@ async fn list(sources: &Sources, out: Out) -> anyhow::Result<u8> {
         let page = api.want(Method::GET, &format!("/v1/approvals?limit=200{cursor}"), None).await?;
         for item in page["items"].as_array().into_iter().flatten() {
             shown += 1;
-            let text = if json { item.to_string() } else { line(item) };
+            let text = if json { item.to_string() } else { line(&for_people(item)) };
             println!("{text}");
         }
         match page["next"].as_str() {

@@ -3,14 +3,16 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::{Client, Method};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Url};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use crate::config::{Config, Sources};
+use crate::config::{Admin, Config, Sources};
 use crate::secret::Secret;
 
 /// Where the token comes from if the configuration has none.
@@ -38,16 +40,16 @@ impl Api {
     /// The API that `target` means.
     pub(super) fn new(sources: &Sources, target: Target) -> anyhow::Result<Self> {
         let admin = Config::load_for_store(sources)?.admin;
-        let base = target.url.unwrap_or_else(|| format!("http://{}", reachable(admin.listen)));
+        let (client, beside) = beside(&admin)?;
+        let base = target.url.unwrap_or(beside);
         let given = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()).map(Secret::from);
         let Some(token) = given.or(admin.bootstrap_token) else {
             bail!(
                 "there is no token: set {TOKEN_VARIABLE} to one (reinstate token create --role officer --name NAME)"
             );
         };
-        let client = Client::builder().timeout(LIMIT).no_proxy();
-        let client = if base.starts_with("http://") { client.tls_certs_only([]) } else { client };
-        Ok(Self { client: client.build()?, base: base.trim_end_matches('/').to_owned(), token })
+        let client = client.timeout(LIMIT).build()?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token })
     }
 
     /// One request, with its status and JSON.
@@ -96,6 +98,28 @@ impl Api {
     }
 }
 
+/// A client of the admin listener that runs beside us, and the address it is asked at. With TLS it is called by the name in
+/// `admin.url`, and its own certificate is trusted beside the system's authorities.
+pub(super) fn beside(admin: &Admin) -> anyhow::Result<(ClientBuilder, String)> {
+    let address = reachable(admin.listen);
+    let client = Client::builder().no_proxy();
+    let Some(tls) = &admin.tls else {
+        return Ok((client, format!("http://{address}")));
+    };
+    let read =
+        |file: &Path| std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()));
+    let mut client = client.tls_certs_merge(Certificate::from_pem_bundle(&read(&tls.cert)?)?);
+    if let Some((certificate, key)) = &admin.command_certificate {
+        let both = Zeroizing::new([read(certificate)?, b"\n".to_vec(), read(key)?].concat());
+        client = client.identity(Identity::from_pem(&both).context("admin.command_cert and command_key")?);
+    }
+    let host = Url::parse(&admin.url).ok().and_then(|url| url.domain().map(str::to_owned));
+    let Some(host) = host else {
+        return Ok((client, format!("https://{address}")));
+    };
+    Ok((client.resolve(&host, address), format!("https://{host}:{}", address.port())))
+}
+
 /// A listener on every address is asked on the local one.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
@@ -104,6 +128,26 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
         other => other,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// What a person is shown of an answer: what Nium or a customer wrote moves no cursor, sets no colour, begins no line of its
+/// own and turns no text around.
+pub(super) fn for_people(answer: &Value) -> Value {
+    match answer {
+        Value::String(text) => {
+            Value::String(text.chars().map(|c| if is_hostile(c) { '\u{FFFD}' } else { c }).collect())
+        }
+        Value::Array(items) => items.iter().map(for_people).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), for_people(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => answer.clone(),
+    }
+}
+
+/// Control characters, and those that change the direction of what follows.
+fn is_hostile(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Asks on the terminal; without one nobody agrees.

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, Target};
+use super::client::{Api, Target, for_people};
 use super::{applications, bulk, privacy, runtime, search};
 use crate::config::Sources;
 
@@ -287,7 +287,7 @@ pub(super) fn print(shown: &Value, as_json: bool, human: impl Fn(&Value) -> Stri
     if as_json {
         println!("{}", serde_json::to_string_pretty(shown).unwrap_or_default());
     } else {
-        println!("{}", human(shown));
+        println!("{}", human(&for_people(shown)));
     }
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, Target, agreed};
+use super::client::{Api, Target, agreed, for_people};
 use super::runtime;
 use crate::config::Sources;
 
@@ -124,7 +124,7 @@ async fn list(api: &Api, filter: &Filter, most: usize) -> anyhow::Result<u8> {
                 break 'pages;
             }
             shown += 1;
-            println!("{}", line(delivery));
+            println!("{}", line(&for_people(delivery)));
         }
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -205,6 +205,7 @@ async fn test(api: &Api, endpoint: &str) -> anyhow::Result<u8> {
         Some(status) => format!("answered {status}"),
         None => text(&answer, "error").to_owned(),
     };
+    let answer = for_people(&answer);
     println!("{endpoint}: {said} ({} ms, webhook-id {})", answer["milliseconds"], text(&answer, "id"));
     Ok(u8::from(answer["delivered"] != true))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::client::reachable;
+use super::client::{beside, reachable};
 use super::runtime;
 use crate::config::{Config, Sources};
 
@@ -13,6 +13,11 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
     let config = Config::load(sources)?;
+    if config.public.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        // We have no certificate to show there; the other listener has the same probe.
+        let (client, base) = beside(&config.admin)?;
+        return ask(&client.timeout(LIMIT).connect_timeout(LIMIT).build()?, &format!("{base}/livez"));
+    }
     let address = reachable(config.public.listen);
     let tls = config.public.tls.is_some();
     let url = format!("{}://{address}/livez", if tls { "https" } else { "http" });
@@ -22,8 +27,11 @@ pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
         // We ask ourselves on a local address, which no certificate names; what counts is that somebody answers.
         client = client.tls_danger_accept_invalid_certs(true);
     }
-    let client = client.build()?;
-    let status = runtime()?.block_on(async { client.get(&url).send().await }).map(|answer| answer.status());
+    ask(&client.build()?, &url)
+}
+
+fn ask(client: &reqwest::Client, url: &str) -> anyhow::Result<u8> {
+    let status = runtime()?.block_on(async { client.get(url).send().await }).map(|answer| answer.status());
     let status =
         status.map_err(reqwest::Error::without_url).with_context(|| format!("{url} does not answer"))?;
     if status.is_success() {

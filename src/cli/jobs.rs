@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
-use super::client::{Api, Target, agreed};
+use super::client::{Api, Target, agreed, for_people};
 use super::runtime;
 use crate::config::Sources;
 
@@ -80,7 +80,7 @@ async fn list(api: &Api, filter: &Filter) -> anyhow::Result<u8> {
         let page = api.want(Method::GET, &format!("/v1/jobs?{query}&limit=200{cursor}"), None).await?;
         for job in page["items"].as_array().into_iter().flatten() {
             shown += 1;
-            println!("{}", line(job));
+            println!("{}", line(&for_people(job)));
         }
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

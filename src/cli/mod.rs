@@ -15,6 +15,7 @@ mod jobs;
 mod keys;
 mod people;
 mod privacy;
+mod process;
 mod sandbox;
 mod search;
 mod serve;
@@ -32,6 +33,9 @@ use clap_complete::Shell;
 
 use crate::config::{Problems, Sources};
 
+/// The release, the commit it was built from, and the commit's date.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("REINSTATE_BUILD"), ")");
+
 /// Exit code for bad usage or configuration (`EX_USAGE`).
 pub const USAGE: u8 = 64;
 
@@ -45,7 +49,7 @@ pub const USAGE: u8 = 64;
 ///   reinstate customers show ID            our case, and what Nium says
 ///   reinstate doctor                       say what is wrong, above all when callbacks do not come
 #[derive(Parser, Debug)]
-#[command(name = "reinstate", version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(name = "reinstate", version = VERSION, verbatim_doc_comment, arg_required_else_help = true)]
 struct Cli {
     /// The configuration file; default: config/reinstate.toml if it is there, else what is built in. Any key can also
     /// come from the environment, as `REINSTATE__SECTION__KEY`.
@@ -66,8 +70,7 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Say everything that is wrong with the configuration, all at once.
     CheckConfig,
-    /// Say what is wrong and what to check: configuration, Nium, the service, callbacks that do not come.
-    Doctor,
+    Doctor(doctor::Args),
     /// List, search and show customers; update, block, unblock, tag, decide, link.
     #[command(subcommand)]
     Customers(customers::Command),
@@ -140,7 +143,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<u8> {
     let sources = || Sources::from_process(cli.config.clone());
     match cli.command {
-        Command::Serve => serve::run(&sources()),
+        Command::Serve => serve::run(cli.config.as_ref()),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => sandbox::run(&args),
         Command::CheckConfig => {
@@ -149,7 +152,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Approvals(command) => approvals::run(&sources(), command),
         Command::Audit(command) => audit::run(&sources(), command),
         Command::Customers(command) => customers::run(&sources(), command),
-        Command::Doctor => doctor::run(&sources()),
+        Command::Doctor(args) => doctor::run(&sources(), &args),
         Command::Events(command) => events::run(&sources(), command),
         Command::Jobs(command) => jobs::run(&sources(), command),
         Command::Sweep(command) => sweep::run(&sources(), command),

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value, json};
 
-use super::client::Api;
+use super::client::{Api, for_people};
 use super::customers::{Out, open};
 use crate::config::Sources;
 
@@ -244,7 +244,7 @@ impl Sheet {
     fn add(&mut self, page: &Value, line: fn(&Value) -> String) -> Option<String> {
         let items = page["items"].as_array().map_or(&[][..], Vec::as_slice);
         for item in items.iter().take(self.left.unwrap_or(usize::MAX)) {
-            let text = if self.json { item.to_string() } else { line(item) };
+            let text = if self.json { item.to_string() } else { line(&for_people(item)) };
             println!("{text}");
             self.shown += 1;
         }

@@ -41,12 +41,24 @@ pub(super) const KEYS: &[Key] = &[
     key("public.url", Kind::One),
     key("public.tls_cert", Kind::One),
     key("public.tls_key", Kind::One),
+    key("public.client_ca", Kind::One),
+    key("public.proxy_protocol_from", Kind::List),
+    key("public.connections_max", Kind::One),
+    key("public.peer_connections_max", Kind::One),
+    key("public.peer_requests_per_second", Kind::One),
     key("public.drain_seconds", Kind::One),
     key("public.header_timeout_ms", Kind::One),
     key("public.handshake_timeout_ms", Kind::One),
     key("public.body_timeout_ms", Kind::One),
     key("admin.listen", Kind::One),
     key("admin.url", Kind::One),
+    key("admin.tls_cert", Kind::One),
+    key("admin.tls_key", Kind::One),
+    key("admin.client_ca", Kind::One),
+    key("admin.command_cert", Kind::One),
+    key("admin.command_key", Kind::One),
+    key("admin.proxy_protocol_from", Kind::List),
+    key("admin.exposed", Kind::One),
     key("admin.bootstrap_token", Kind::Secret),
     key("admin.sign_on_header", Kind::One),
     key("admin.sign_on_groups_header", Kind::One),
@@ -124,7 +136,7 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const ENV_PREFIX: &str = "REINSTATE__";
 
 /// How a key is spelt when the value is in a file: `nium.api_key_file`.
-const FILE_SUFFIX: &str = "_file";
+pub(super) const FILE_SUFFIX: &str = "_file";
 
 /// A key as somebody wrote it: the value itself, or the name of a file that holds it.
 #[derive(Clone, Copy, Debug)]

@@ -324,7 +324,10 @@ impl Problem {
 /// The text of a file that is no larger than `bytes_max`; the error is the end of a sentence.
 fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Zeroizing::new(Vec::new());
+    // With room from the start, a vector that grows leaves no copies of secrets behind.
+    let size = file.metadata().map(|found| found.len()).unwrap_or_default().min(bytes_max);
+    let mut bytes =
+        Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(32)));
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
         return Err(format!("it is larger than {} KiB", bytes_max / 1024));

@@ -8,13 +8,17 @@
 //! which of them is close.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, hmac};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::error::Problem;
+use crate::secret::{Secret, SecretBytes};
 
 /// The header in which proxies name the addresses a request came through.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -29,15 +33,17 @@ const MAPPED_PREFIX_BITS: u8 = 96;
 #[derive(Clone, Default)]
 pub struct Options {
     /// The first segment of the path, compared byte for byte as it was received; `None` for no such segment.
-    pub secret_path: Option<String>,
+    pub secret_path: Option<Secret>,
     /// Addresses that may knock; empty for everybody.
     pub allow_from: Vec<IpNet>,
     /// Proxies of ours, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// A header and the values it may have; several while one is being replaced.
-    pub static_header: Option<(HeaderName, Vec<String>)>,
+    pub static_header: Option<(HeaderName, Vec<Secret>)>,
     /// A header with the hex HMAC-SHA256 of request target, newline and body, and the keys it may be made with.
-    pub hmac: Option<(HeaderName, Vec<Vec<u8>>)>,
+    pub hmac: Option<(HeaderName, Vec<SecretBytes>)>,
+    /// Set once a caller that is no proxy of ours has sent `X-Forwarded-For` although there is an address list.
+    pub undeclared_proxy: Arc<AtomicBool>,
 }
 
 /// The rules, ready to be asked. It holds digests and keys and therefore has no `Debug`.
@@ -47,7 +53,11 @@ pub struct Access {
     trusted_proxies: Vec<IpNet>,
     static_header: Option<(HeaderName, Vec<digest::Digest>)>,
     hmac: Option<(HeaderName, Vec<hmac::Key>)>,
+    undeclared_proxy: Arc<AtomicBool>,
 }
+
+/// The rules of a running service, which can be exchanged.
+pub type SharedAccess = Arc<ArcSwap<Access>>;
 
 /// Why a caller was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,15 +133,19 @@ impl Access {
     pub fn new(options: Options) -> Self {
         let nets = |nets: Vec<IpNet>| nets.into_iter().map(canonical_net).collect();
         Self {
-            secret_path: options.secret_path.map(|secret| digest_of(secret.as_bytes())),
+            secret_path: options.secret_path.map(|secret| digest_of(secret.expose().as_bytes())),
             allow_from: nets(options.allow_from),
             trusted_proxies: nets(options.trusted_proxies),
             static_header: options.static_header.map(|(name, values)| {
-                (name, values.iter().map(|value| digest_of(value.as_bytes())).collect())
+                (name, values.iter().map(|value| digest_of(value.expose().as_bytes())).collect())
             }),
             hmac: options.hmac.map(|(name, secrets)| {
-                (name, secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret)).collect())
+                (
+                    name,
+                    secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose())).collect(),
+                )
             }),
+            undeclared_proxy: options.undeclared_proxy,
         }
     }
 
@@ -190,6 +204,7 @@ impl Access {
     fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> Result<IpAddr, Refusal> {
         let mut client = peer.to_canonical();
         if !holds(&self.trusted_proxies, client) {
+            self.note_undeclared_proxy(headers);
             return Ok(client);
         }
         for line in headers.get_all(FORWARDED_FOR).iter().rev() {
@@ -202,6 +217,17 @@ impl Access {
             }
         }
         Ok(client)
+    }
+
+    /// Tells once that a proxy may stand in front which nobody has named: then the list judges the proxy.
+    fn note_undeclared_proxy(&self, headers: &HeaderMap) {
+        let is_news = !self.undeclared_proxy.load(Ordering::Relaxed) && headers.contains_key(FORWARDED_FOR);
+        if is_news && !self.undeclared_proxy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "X-Forwarded-For came from an address that is not in callback.trusted_proxies: if that is a proxy of \
+                 yours, callback.allow_from judges the proxy and not who calls; name it in callback.trusted_proxies"
+            );
+        }
     }
 
     fn check_secret_path(&self, segment: Option<&str>) -> Result<(), Refusal> {
@@ -376,7 +402,7 @@ mod tests {
     #[test]
     fn the_secret_path_and_the_header_must_fit() {
         let access = Access::new(Options {
-            secret_path: Some("s3cret".to_owned()),
+            secret_path: Some("s3cret".into()),
             static_header: Some((HeaderName::from_static("x-partner-key"), vec!["old".into(), "new".into()])),
             ..Options::default()
         });
@@ -398,7 +424,10 @@ mod tests {
     #[test]
     fn the_signature_covers_target_and_body() {
         let access = Access::new(Options {
-            hmac: Some((HeaderName::from_static("x-signature"), vec![b"old".to_vec(), b"new".to_vec()])),
+            hmac: Some((
+                HeaderName::from_static("x-signature"),
+                vec![b"old".to_vec().into(), b"new".to_vec().into()],
+            )),
             ..Options::default()
         });
         let check = |signature: &str, target, body: &[u8]| {

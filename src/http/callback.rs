@@ -20,9 +20,10 @@ use axum::routing::post;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
-use super::access::{Access, Refusal};
+use super::access::{Refusal, SharedAccess};
 use super::body::{self, BodyFault};
 use super::error::{FieldError, Problem};
+use super::knock::LastKnock;
 use super::webhook::{self, WebhookFault};
 use crate::clock::Clock;
 use crate::domain::id::{CustomerHashId, RequestId};
@@ -70,7 +71,9 @@ pub struct Places {
     /// Where `now` comes from.
     pub clock: Clock,
     /// Who may knock.
-    pub access: Arc<Access>,
+    pub access: SharedAccess,
+    /// Where it is noted who was not answered 200.
+    pub last_knock: Arc<LastKnock>,
 }
 
 /// Everything behind the doors.
@@ -78,7 +81,8 @@ pub struct CallbackState {
     store: Arc<Store>,
     spool: Arc<Spool>,
     clock: Clock,
-    access: Arc<Access>,
+    access: SharedAccess,
+    last_knock: Arc<LastKnock>,
     options: Options,
     metrics: IntakeMetrics,
     callback_acks: Counter,
@@ -89,7 +93,7 @@ impl CallbackState {
     /// Puts the doors together and sets every counter they use to zero.
     #[must_use]
     pub fn new(places: Places, metrics: &IntakeMetrics, options: Options) -> Self {
-        let Places { store, spool, clock, access } = places;
+        let Places { store, spool, clock, access, last_knock } = places;
         for refusal in Refusal::ALL {
             let _at_zero = metrics.refused(refusal.as_str());
         }
@@ -101,6 +105,7 @@ impl CallbackState {
             spool,
             clock,
             access,
+            last_knock,
             options,
             metrics: metrics.clone(),
             callback_acks: metrics.acks(Source::Callback),
@@ -116,7 +121,7 @@ pub fn router(state: CallbackState) -> Router {
     let webhook = || post(take_webhook).fallback(only_post);
     let mut router = Router::new().route(CALLBACK_PATH, callback()).route(WEBHOOK_PATH, webhook());
     // With a secret path the plain paths stay, so that a call without the secret is refused and counted.
-    if state.access.has_secret_path() {
+    if state.access.load().has_secret_path() {
         router = router
             .route(&format!("/{{secret}}{CALLBACK_PATH}"), callback())
             .route(&format!("/{{secret}}{WEBHOOK_PATH}"), webhook());
@@ -143,8 +148,8 @@ async fn only_post() -> Problem {
 
 impl CallbackState {
     async fn callback(&self, request: Request) -> Result<(), NotTaken> {
-        let (head, _) = self.admit(request, CALLBACK_PATH, self.access.needs_body()).await?;
-        let customer = customer_of(&head.uri)?;
+        let (head, _) = self.admit(request, CALLBACK_PATH, false).await?;
+        let customer = customer_of(&head.uri).inspect_err(|flaw| self.note(&head, flaw.as_str()))?;
         self.keep(Nudge {
             customer: Some(customer),
             looks: true,
@@ -168,17 +173,34 @@ impl CallbackState {
         .await
     }
 
-    /// Asks the access rules and reads the body; the body comes back only if it is wanted.
+    /// Asks the access rules and reads the body; the body comes back if it is wanted, or if its signature is. Rules that
+    /// change meanwhile are for the next request.
     async fn admit(&self, request: Request, path: &str, wanted: bool) -> Result<(Parts, Vec<u8>), NotTaken> {
         let (head, body) = request.into_parts();
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
         // Without an address there is nothing to hold against the list.
         let peer = peer.ok_or(Refusal::AddressNotAllowed)?.0.ip();
-        self.access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path))?;
-        let body = body::read(body, wanted, self.options.body_wait).await?;
+        let access = self.access.load_full();
+        access.check_head(peer, &head.headers, secret_segment(head.uri.path(), path)).inspect_err(|why| {
+            // Not above debug: whoever is turned away could fill the log. The counter tells.
+            tracing::debug!(%peer, why = why.as_str(), "a caller is turned away");
+            self.note(&head, why.as_str());
+        })?;
+        let body = body::read(body, wanted || access.needs_body(), self.options.body_wait).await?;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        self.access.check_signature(&head.headers, target, &body)?;
+        access
+            .check_signature(&head.headers, target, &body)
+            .inspect_err(|why| self.note(&head, why.as_str()))?;
         Ok((head, body))
+    }
+
+    /// Remembers who is not answered 200.
+    fn note(&self, head: &Parts, why: &'static str) {
+        let Some(peer) = head.extensions.get::<ConnectInfo<SocketAddr>>() else { return };
+        let peer = peer.0.ip();
+        self.last_knock.note(self.clock.now(), peer, &head.headers, why);
+        // Not above debug: whoever is turned away could fill the log. The counter tells.
+        tracing::debug!(%peer, why, "a caller is turned away");
     }
 
     /// Makes the nudge durable: in the store, or in the spool while the store is away. Once the store has failed the

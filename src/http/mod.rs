@@ -12,6 +12,7 @@ pub mod console;
 pub mod correct;
 pub mod error;
 pub mod health;
+pub mod knock;
 mod openapi;
 pub mod serve;
 mod web;
@@ -85,7 +86,7 @@ pub fn admin_router(api: &Arc<ApiState>, console: &Arc<ConsoleState>, health: &A
         .layer(layers)
         // Pages for people have answers of their own, with headers of their own.
         .merge(console::router(console).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(log_request)))
-        .merge(health::router(health))
+        .merge(health::admin_router(health))
 }
 
 async fn not_found() -> Problem {

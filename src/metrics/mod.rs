@@ -1,7 +1,9 @@
 //! Every metric as a field with its help text. Every label set exists from the start at zero, so that a rate over
 //! something that has not happened yet is zero and not "no data". Rows are counted when they are scraped.
 
+mod doors;
 mod intake;
+mod reload;
 mod rows;
 mod timing;
 mod work;
@@ -9,8 +11,10 @@ mod work;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+pub use self::doors::DoorMetrics;
 pub use self::intake::IntakeMetrics;
-pub use self::rows::RowMetrics;
+pub use self::reload::ReloadMetrics;
+pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
 pub use self::work::{CallCounts, WorkMetrics};
 
@@ -18,6 +22,10 @@ pub use self::work::{CallCounts, WorkMetrics};
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// What the listeners count.
+    pub doors: DoorMetrics,
+    /// Which configuration runs.
+    pub reload: ReloadMetrics,
     /// What the intake counts.
     pub intake: IntakeMetrics,
     /// What the background work counts.
@@ -37,11 +45,14 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("reinstate");
+        let (doors, reload) = (DoorMetrics::default(), ReloadMetrics::default());
+        doors.register(&mut registry);
+        reload.register(&mut registry);
         let (intake, work, rows) = (IntakeMetrics::default(), WorkMetrics::default(), RowMetrics::default());
         intake.register(&mut registry);
         work.register(&mut registry);
         rows.register(&mut registry);
-        Self { registry, intake, work, rows }
+        Self { registry, doors, reload, intake, work, rows }
     }
 
     /// Everything in the OpenMetrics text format.

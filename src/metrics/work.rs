@@ -22,6 +22,12 @@ struct ByOutcome {
     outcome: &'static str,
 }
 
+/// A label that says what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByWhat {
+    what: &'static str,
+}
+
 /// A label for calls to Nium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByCall {
@@ -49,11 +55,27 @@ pub const PAGE_OUTCOMES: [&str; 3] = ["read", "trouble", "unreadable"];
 /// What submissions come to.
 pub const SUBMIT_OUTCOMES: [&str; 5] = ["taken", "refused", "not_taken", "unclear", "no_such_customer"];
 /// What an attempt to notify comes to.
-pub const TELL_OUTCOMES: [&str; 3] = ["delivered", "later", "given_up"];
+pub const TELL_OUTCOMES: [&str; 4] = ["delivered", "later", "given_up", "overtaken"];
+/// What is told by an event of a newer release.
+const UNKNOWN_EVENT: &str = "unknown";
 /// Outcomes of an attempt to write to a customer.
 const MAIL_OUTCOMES: [&str; 4] = ["delivered", "later", "given_up", "overtaken"];
 /// The endpoints of Nium that are called.
-pub const ENDPOINTS: [&str; 7] = ["details", "add_customer", "list_v3", "list_v2", "block", "tags", "update"];
+const ENDPOINTS: [&str; 11] = [
+    "details",
+    "add_customer",
+    "list_v3",
+    "list_v2",
+    "block",
+    "tags",
+    "update",
+    "onboard_corporate",
+    "regenerate",
+    "rfi",
+    "rfi_answer",
+];
+/// What lets time run out.
+const DEADLINES: [&str; 2] = ["offer", "rfi"];
 /// What a call to Nium comes to.
 pub const CALL_OUTCOMES: [&str; 12] = [
     "ok",
@@ -119,6 +141,10 @@ pub struct WorkMetrics {
     /// Work whose lease was gone when it finished: nothing was written.
     pub leases_lost: Counter,
     sweep_pages: Family<ByOutcome, Counter>,
+    deadlines: Family<ByWhat, Counter>,
+    on_duty: Gauge,
+    /// Customers about whom Nium's list said something new.
+    pub sweep_found: Counter,
     /// Changes found by ourselves, whose callback never came.
     pub callbacks_missing: Counter,
     /// Changes found by ourselves before their callback came.
@@ -140,6 +166,16 @@ impl WorkMetrics {
     /// Counts a page of Nium's list.
     pub fn sweep_page(&self, outcome: &'static str) {
         self.sweep_pages.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// Counts a deadline that passed without the customer: `offer` or `rfi`.
+    pub fn deadline(&self, what: &'static str) {
+        self.deadlines.get_or_create(&ByWhat { what }).inc();
+    }
+
+    /// Says whether this process does what the fleet does once.
+    pub fn set_on_duty(&self, on_duty: bool) {
+        self.on_duty.set(i64::from(on_duty));
     }
 
     /// Counts an attempt to submit.
@@ -235,16 +271,7 @@ impl WorkMetrics {
             "Pages of Nium's customer list, by what they came to",
             self.sweep_pages.clone(),
         );
-        registry.register(
-            "callbacks_missing",
-            "Changes found by asking Nium, whose callback never came",
-            self.callbacks_missing.clone(),
-        );
-        registry.register(
-            "callbacks_late",
-            "Changes found by asking Nium before their callback came",
-            self.callbacks_late.clone(),
-        );
+        self.register_watch(registry);
         registry.register(
             "spool_drained",
             "Callbacks that went from the spool into the database",
@@ -268,6 +295,35 @@ impl WorkMetrics {
         );
     }
 
+    /// What is found by asking, and what time did.
+    fn register_watch(&self, registry: &mut Registry) {
+        registry.register(
+            "sweep_found",
+            "Customers about whom Nium's list said something new",
+            self.sweep_found.clone(),
+        );
+        registry.register(
+            "deadlines_passed",
+            "Deadlines that passed without the customer, by what was awaited",
+            self.deadlines.clone(),
+        );
+        registry.register(
+            "on_duty",
+            "1 while this process sweeps, counts and cleans up for all replicas",
+            self.on_duty.clone(),
+        );
+        registry.register(
+            "callbacks_missing",
+            "Changes found by asking Nium, whose callback never came",
+            self.callbacks_missing.clone(),
+        );
+        registry.register(
+            "callbacks_late",
+            "Changes found by asking Nium before their callback came",
+            self.callbacks_late.clone(),
+        );
+    }
+
     /// Every series is there from the start.
     fn touch(&self) {
         for outcome in LOOK_OUTCOMES {
@@ -276,15 +332,18 @@ impl WorkMetrics {
         for outcome in PAGE_OUTCOMES {
             let _ = self.sweep_pages.get_or_create(&ByOutcome { outcome });
         }
+        for what in DEADLINES {
+            let _ = self.deadlines.get_or_create(&ByWhat { what });
+        }
         for outcome in SUBMIT_OUTCOMES {
             let _ = self.submissions.get_or_create(&ByOutcome { outcome });
         }
         for state in CaseState::NAMES {
             let _ = self.decisions.get_or_create(&ByState { state });
         }
-        for event in Event::ALL {
+        for event in Event::ALL.map(Event::as_str).into_iter().chain([UNKNOWN_EVENT]) {
             for outcome in TELL_OUTCOMES {
-                let _ = self.tells.get_or_create(&ByEvent { event: event.as_str(), outcome });
+                let _ = self.tells.get_or_create(&ByEvent { event, outcome });
             }
         }
         for outcome in MAIL_OUTCOMES {

@@ -166,7 +166,7 @@ impl Nium {
     }
 }
 
-fn candidate(item: &Value) -> Option<Candidate> {
+pub(super) fn candidate(item: &Value) -> Option<Candidate> {
     let known = listed(item)?;
     let outer = Object::of(item)?;
     let person = outer.object("individualCustomer").unwrap_or(outer);

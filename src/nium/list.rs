@@ -184,7 +184,12 @@ impl Nium {
 
 /// An answer as a page, in either shape; `None` when it is not a list. Without `content` it is one only if it says that
 /// there are no customers: an error in an envelope must not look like an empty list.
-fn page_in<T>(answer: &Value, page: u32, release: Release, read: fn(&Value) -> Option<T>) -> Option<Page<T>> {
+pub(super) fn page_in<T>(
+    answer: &Value,
+    page: u32,
+    release: Release,
+    read: fn(&Value) -> Option<T>,
+) -> Option<Page<T>> {
     let outer = Object::of(answer)?;
     let total = |name: &str| {
         outer.object("pagination").and_then(|inner| inner.text(name)).or_else(|| outer.text(name))

@@ -13,6 +13,7 @@
 //! pace first. Nothing is retried here, and nothing below us may: see [`Nium::new`].
 
 pub mod act;
+pub mod answer;
 pub mod error;
 pub mod find;
 pub mod list;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
@@ -45,6 +47,8 @@ use crate::domain::snapshot::Snapshot;
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest wait that Nium may ask for: whatever it says, a customer is looked at again.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+/// The header with our key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -130,13 +134,31 @@ impl fmt::Debug for Options {
     }
 }
 
+/// A key of Nium's, in the form in which it travels.
+pub struct ApiKey(HeaderValue);
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+impl ApiKey {
+    /// A key; fails if a header cannot hold it.
+    pub fn new(key: &str) -> Result<Self, NiumError> {
+        let mut key = HeaderValue::from_str(key).map_err(|_| NiumError::Header("nium.api_key"))?;
+        key.set_sensitive(true);
+        Ok(Self(key))
+    }
+}
+
 /// A client of Nium's API.
 pub struct Nium {
     reader: Client,
     writer: Client,
     base: Url,
     client_id: String,
-    headers: HeaderMap,
+    headers: ArcSwap<HeaderMap>,
     pace: Pace,
     observer: Observer,
     /// Customer List V3 could not be read, and V2 could: this process asks V2 alone.
@@ -159,10 +181,8 @@ impl Nium {
         let base = format!("{}/api/", options.base_url.trim_end_matches('/'));
         let base = Url::parse(&base).map_err(|error| NiumError::Address(error.to_string()))?;
         let mut headers = HeaderMap::new();
-        let mut key =
-            HeaderValue::from_str(&options.api_key).map_err(|_| NiumError::Header("nium.api_key"))?;
-        key.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-api-key"), key);
+        let key = ApiKey::new(&options.api_key)?;
+        headers.insert(API_KEY, key.0);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if !options.client_name.is_empty() {
             let name = HeaderValue::from_str(&options.client_name)
@@ -186,11 +206,18 @@ impl Nium {
             writer: client().pool_max_idle_per_host(0).build()?,
             client_id: options.client_hash_id.clone(),
             base: base.clone(),
-            headers,
+            headers: ArcSwap::from_pointee(headers),
             pace,
             observer: options.observer,
             older_list: AtomicBool::new(false),
         })
+    }
+
+    /// Calls from now on carry this key; those under way keep theirs.
+    pub fn renew_key(&self, key: &ApiKey) {
+        let mut headers = (**self.headers.load()).clone();
+        headers.insert(API_KEY, key.0.clone());
+        self.headers.store(Arc::new(headers));
     }
 
     /// Waits for leave to call.
@@ -254,7 +281,7 @@ impl Nium {
         let mut url = self.base.clone();
         // Paths are made of ids, which need no escaping.
         url.set_path(&format!("{}{path}", self.base.path()));
-        client.request(method, url).headers(self.headers.clone())
+        client.request(method, url).headers((**self.headers.load()).clone())
     }
 
     fn report(&self, endpoint: Endpoint, outcome: &'static str, begun: Instant, customer: CustomerHashId) {

@@ -58,7 +58,7 @@ impl Nium {
 }
 
 /// The items of an answer, in any of its shapes; `None` when it is none, or one of its items has no id.
-fn items(answer: &Value) -> Option<Vec<RfiItem>> {
+pub(super) fn items(answer: &Value) -> Option<Vec<RfiItem>> {
     let list = match answer {
         Value::Array(list) => list.as_slice(),
         Value::Object(outer) => {

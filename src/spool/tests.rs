@@ -2,7 +2,10 @@ use std::os::unix::fs::FileExt;
 
 use proptest::prelude::*;
 
+use super::record::HEAD_BYTES;
 use super::*;
+use crate::domain::id::{CustomerHashId, RequestId};
+use crate::domain::nudge::Source;
 
 const BYTES: u64 = 64 * 1024;
 

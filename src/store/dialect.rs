@@ -6,8 +6,12 @@ pub(super) struct Dialect {
     pub(super) skip_locked: &'static str,
     /// Makes that what is deleted is overwritten in the file, and ends it, where the database can.
     pub(super) overwrite: Option<(&'static str, &'static str)>,
+    /// Name and version of the database, and the number of its schema.
+    pub(super) version: &'static str,
     /// How many callbacks wait in the log for the fold.
     pub(super) unfolded: &'static str,
+    /// When the oldest of those came.
+    pub(super) oldest_unfolded: &'static str,
     /// When the last callback or webhook came, if one has.
     pub(super) last_callback: &'static str,
     /// Drops log rows between two ids from before a moment, if folded rows stay in the log.

@@ -14,6 +14,7 @@ pub mod copy;
 mod dialect;
 pub mod error;
 mod events;
+mod examine;
 mod links;
 mod migrate;
 mod officer;
@@ -46,7 +47,7 @@ use self::rows::{
     Gauges, KeptRedirect, KeptRfi, Lease, NewAct, NewSubmission, Once, Recorder, Remember, Seats,
     TimelineRow, TokenRow,
 };
-use self::sql::{ask, dossier, duty, onboard, read, retain, rfi, sweeps, tells, work};
+use self::sql::{ask, dossier, duty, onboard, read, retain, rfi, standing, sweeps, tells, work};
 pub use self::sqlite::{Holds, backup, restore};
 use self::tx::Tx;
 use self::wake::Wake;
@@ -480,10 +481,9 @@ impl Store {
         self.read(move |tx| read::application(tx, customer)).await
     }
 
-    /// Row counts and ages for the metrics.
+    /// Counts and ages for the metrics.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
-        let now = self.clock.now();
-        self.read(move |tx| read::gauges(tx, now)).await
+        self.read(standing::gauges).await
     }
 
     /// Whether a write reaches the disk.

@@ -42,8 +42,12 @@ pub(super) const DIALECT: Dialect = Dialect {
     skip_locked: "FOR UPDATE SKIP LOCKED",
     // differs: what is deleted goes with the next VACUUM
     overwrite: None,
+    // differs: the version is a table
+    version: "SELECT 'PostgreSQL ' || current_setting('server_version'), version FROM schema_version",
     // differs: the fold takes rows out of the log, see `fold`; more than this many are as bad as this many
     unfolded: "SELECT count(*) FROM (SELECT 1 FROM callback_log LIMIT 100000) AS waiting",
+    // differs: what was folded is not in the log any more
+    oldest_unfolded: "SELECT at FROM callback_log ORDER BY id LIMIT 1",
     // differs: what was folded is not in the log any more
     last_callback: "SELECT position FROM cursor WHERE name = 'last_callback' AND position > 0",
     // differs: what was folded is not in the log any more

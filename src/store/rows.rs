@@ -21,6 +21,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::events::{NewMail, NewTell};
+use self::overview::Standing;
 use crate::domain::act::{ActKind, ActStage};
 use crate::domain::case::Case;
 use crate::domain::decision::{Next, OfficerWord};
@@ -417,21 +418,33 @@ pub struct TokenRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Row counts and ages for the metrics, read when they are asked for.
+/// Counts and ages for the metrics: a few rows, however many customers.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
-    /// Cases and the oldest `since`, by state.
-    pub states: Vec<(String, i64, Option<Timestamp>)>,
-    /// Open effects and the oldest creation, by lane.
-    pub effects: Vec<(String, i64, Option<Timestamp>)>,
-    /// Customers due now.
-    pub due: i64,
+    /// Who stands where, counted by the side.
+    pub standings: Vec<Standing>,
+    /// When that was counted; `None` before the first time.
+    pub counted_at: Option<Timestamp>,
     /// Log rows that the fold has not read yet.
     pub unfolded: i64,
+    /// When the oldest of them came.
+    pub oldest_unfolded: Option<Timestamp>,
     /// When the last callback came.
     pub last_callback: Option<Timestamp>,
-    /// Rows of the audit record that wait for their place in the chain.
+    /// Rows of the audit record that wait for their place in the chain; 10,000 stands for any more.
     pub unlinked: i64,
+    /// When a sweep last reached the end of Nium's list.
+    pub swept_at: Option<Timestamp>,
+}
+
+impl Gauges {
+    /// How many of this were counted by the side; `None` where nothing was counted yet.
+    #[must_use]
+    pub fn count(&self, what: &str) -> Option<u64> {
+        self.counted_at?;
+        let found = self.standings.iter().find(|standing| standing.what == what);
+        Some(found.map_or(0, |standing| standing.count))
+    }
 }
 
 /// How many customers a claim may take.

@@ -30,8 +30,11 @@ use crate::domain::nudge::Nudge;
 pub(super) const DIALECT: Dialect = Dialect {
     skip_locked: "",
     overwrite: Some(("PRAGMA secure_delete = ON", "PRAGMA secure_delete = OFF")),
+    version: "SELECT 'SQLite ' || sqlite_version(), user_version FROM pragma_user_version",
     unfolded: "SELECT coalesce((SELECT max(id) FROM callback_log), 0)
          - coalesce((SELECT position FROM cursor WHERE name = 'fold'), 0)",
+    oldest_unfolded: "SELECT at FROM callback_log
+         WHERE id > coalesce((SELECT position FROM cursor WHERE name = 'fold'), 0) ORDER BY id LIMIT 1",
     last_callback: "SELECT at FROM callback_log ORDER BY id DESC LIMIT 1",
     // The newest row stays: it is what tells when the last callback came.
     drop_log: Some(

@@ -38,8 +38,9 @@ impl Store {
         Ok(asked)
     }
 
-    /// Law: what a page shows is written once, with how far the sweep has come. False: it has moved on without this page.
-    pub async fn swept(&self, page: SweptPage) -> Result<bool, StoreError> {
+    /// Law: what a page shows is written once, with how far the sweep has come. Gives about how many customers it said
+    /// something new; `None`: the sweep has moved on without this page.
+    pub async fn swept(&self, page: SweptPage) -> Result<Option<u64>, StoreError> {
         let now = self.clock.now();
         let written = self.write(move |tx| sweeps::page(tx, &page, now)).await?;
         self.ring();

@@ -128,7 +128,7 @@ impl Worker {
                 }
             }
             None if let Some(seen) = timers::ripe(&attendance.case, now) => {
-                return self.conclude(&mut attendance, &seen, Beside::default()).await;
+                return self.ripe(&mut attendance, &seen).await;
             }
             // A submission that the case knows of goes on below.
             Some((OpenKind::Submit, _)) | None => {}
@@ -139,6 +139,17 @@ impl Worker {
         }
         let commit = Commit { due_at: next.map(|next| next.at), ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)
+    }
+
+    /// A deadline or a reminder has been reached.
+    async fn ripe(&self, attendance: &mut Attendance, seen: &Observation) -> Result<(), WorkError> {
+        self.conclude(attendance, seen, Beside::default()).await?;
+        match seen {
+            Observation::DeadlinePassed => self.metrics.deadline("offer"),
+            Observation::RfiDeadlinePassed => self.metrics.deadline("rfi"),
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn officer(&self, attendance: &mut Attendance, word: OfficerWord) -> Result<(), WorkError> {

@@ -5,8 +5,10 @@
 //! has corrected their address is written to at the new one. The link's token is sealed in the effect until it is delivered.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use askama::Template;
 use jiff::Timestamp;
 use lettre::Message;
@@ -16,6 +18,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::smtp::{Refused, Security, Server};
 use super::{WorkError, Worker};
@@ -51,7 +54,7 @@ pub struct Options {
     /// How the connection is kept private.
     pub security: Security,
     /// User and password.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<(String, Zeroizing<String>)>,
     /// An authority of the client's own, as PEM, beside those of the system.
     pub authority: Option<Vec<u8>>,
     /// Who writes: `Name <address>` or an address.
@@ -87,9 +90,32 @@ pub enum MailerError {
     Smtp(#[from] lettre::transport::smtp::Error),
 }
 
+/// A mail server that messages can be handed to.
+pub struct MailServer(Arc<Server>);
+
+impl fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailServer")
+    }
+}
+
+impl MailServer {
+    /// The server that `options` name.
+    pub fn new(options: &Options) -> Result<Self, MailerError> {
+        let server = Server::new(
+            (&options.host, options.port),
+            options.security,
+            options.authority.as_deref(),
+            options.credentials.as_ref(),
+            options.limit,
+        )?;
+        Ok(Self(Arc::new(server)))
+    }
+}
+
 /// Writes to customers.
 pub struct Mailer {
-    server: Server,
+    server: ArcSwap<Server>,
     from: Mailbox,
     options: Options,
 }
@@ -104,14 +130,18 @@ impl Mailer {
     /// A mailer for one server.
     pub fn new(options: Options) -> Result<Self, MailerError> {
         let from: Mailbox = options.from.parse()?;
-        let server = Server::new(
-            (&options.host, options.port),
-            options.security,
-            options.authority.as_deref(),
-            options.credentials.as_ref(),
-            options.limit,
-        )?;
-        Ok(Self { server, from, options })
+        let server = MailServer::new(&options)?;
+        Ok(Self { server: ArcSwap::new(server.0), from, options })
+    }
+
+    /// Messages go to this server from now on; those under way go on where they are.
+    pub fn renew(&self, server: MailServer) {
+        self.server.store(server.0);
+    }
+
+    /// Whether the server talks to us and takes our login; nothing is sent. The error is a sentence.
+    pub async fn knock(&self) -> Result<(), String> {
+        self.server.load_full().knock().await
     }
 }
 
@@ -299,7 +329,7 @@ impl Worker {
             None => None,
         };
         let message = mailer.message(&lease.key, to, &payload, token.as_deref())?;
-        mailer.server.send(&message).await.map_err(|refused| match refused {
+        mailer.server.load_full().send(&message).await.map_err(|refused| match refused {
             Refused::Address(why) => Held::Never(why),
             Refused::Trouble(why) => Held::Trouble(why),
         })

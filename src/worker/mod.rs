@@ -158,7 +158,7 @@ pub struct Worker {
     nium: Arc<Nium>,
     vault: Arc<Vault>,
     endpoints: Arc<[Notifier]>,
-    mailer: Option<Mailer>,
+    mailer: Option<Arc<Mailer>>,
     clock: Clock,
     chance: Chance,
     wake: Wake,
@@ -187,7 +187,7 @@ pub struct Parts {
     /// Tell the app backend, each by its own name; none tells nobody.
     pub endpoints: Arc<[Notifier]>,
     /// Writes to customers; `None` where there is no mail server.
-    pub mailer: Option<Mailer>,
+    pub mailer: Option<Arc<Mailer>>,
     /// Where `now` comes from.
     pub clock: Clock,
     /// Where random numbers come from.

@@ -6,8 +6,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -38,6 +40,9 @@ const TELL_ATTEMPTS_MAX: u32 = 160;
 /// How much of a receiver's answer is read, in bytes: enough to reuse the connection, and no more.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// The bytes that a signature is made with.
+pub type SigningSecret = Zeroizing<Vec<u8>>;
+
 /// One endpoint of the app backend: where and how it is told, and of what.
 pub struct Options {
     /// Its name.
@@ -47,7 +52,7 @@ pub struct Options {
     /// The receiver.
     pub url: String,
     /// Every secret signs; the bytes after `whsec_`, decoded.
-    pub secrets: Vec<Zeroizing<Vec<u8>>>,
+    pub secrets: Vec<SigningSecret>,
     /// Private, loopback and metadata addresses are allowed.
     pub allow_private: bool,
     /// The total time limit of one attempt.
@@ -56,10 +61,7 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("name", &self.name)
-            .field("secrets", &self.secrets.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Options").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -81,22 +83,28 @@ pub enum NotifierError {
 }
 
 /// The bytes of a secret in the form of Standard Webhooks: `whsec_` and base64.
-pub fn secret_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, NotifierError> {
+pub fn secret_bytes(text: &str) -> Result<SigningSecret, NotifierError> {
     let bytes = text.strip_prefix("whsec_").and_then(|rest| STANDARD.decode(rest).ok());
     bytes.map(Zeroizing::new).ok_or(NotifierError::Secret)
 }
 
 /// Sends notifications.
-#[derive(Debug)]
 pub struct Notifier {
     client: Client,
     url: Url,
+    secrets: ArcSwap<Vec<SigningSecret>>,
     options: Options,
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Notifier {
     /// A notifier for one receiver.
-    pub fn new(options: Options) -> Result<Self, NotifierError> {
+    pub fn new(mut options: Options) -> Result<Self, NotifierError> {
         let url = Url::parse(&options.url).map_err(|error| NotifierError::Address(error.to_string()))?;
         if options.secrets.is_empty() {
             return Err(NotifierError::NoSecret);
@@ -114,7 +122,15 @@ impl Notifier {
             // Plain http goes to loopback only; without this the client would look for certificates it never needs.
             client = client.tls_certs_only([]).no_proxy();
         }
-        Ok(Self { client: client.build()?, url, options })
+        let secrets = ArcSwap::from_pointee(std::mem::take(&mut options.secrets));
+        Ok(Self { client: client.build()?, url, secrets, options })
+    }
+
+    /// Signs with these from now on; what is under way keeps its signatures. Without any it goes on as before.
+    pub fn renew_secrets(&self, secrets: Vec<SigningSecret>) {
+        if !secrets.is_empty() {
+            self.secrets.store(Arc::new(secrets));
+        }
     }
 
     /// The endpoint's name.
@@ -153,7 +169,7 @@ impl Notifier {
             return Err("the address is not public; see allow_private".to_owned());
         }
         let seconds = now.as_second().to_string();
-        let signature = sign(id, &seconds, &body, &self.options.secrets);
+        let signature = sign(id, &seconds, &body, &self.secrets.load());
         let sent = self
             .client
             .post(self.url.clone())
@@ -192,7 +208,7 @@ fn reason(error: &reqwest::Error) -> &'static str {
 }
 
 /// The signatures of one message, newest secret first, separated by spaces.
-fn sign(id: &str, timestamp: &str, body: &[u8], secrets: &[Zeroizing<Vec<u8>>]) -> String {
+fn sign(id: &str, timestamp: &str, body: &[u8], secrets: &[SigningSecret]) -> String {
     let mut signatures = Vec::with_capacity(secrets.len());
     for secret in secrets {
         // HMAC takes a key of any length.

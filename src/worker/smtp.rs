@@ -11,6 +11,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use zeroize::Zeroizing;
 
 /// How long a good-bye may take; the message has been taken then, whatever comes of it.
 const QUIT_WAIT: Duration = Duration::from_secs(2);
@@ -56,7 +57,7 @@ impl Server {
         (host, port): (&str, u16),
         security: Security,
         authority: Option<&[u8]>,
-        credentials: Option<&(String, String)>,
+        credentials: Option<&(String, Zeroizing<String>)>,
         limit: Duration,
     ) -> Result<Self, Error> {
         let mut tls = TlsParameters::builder(host.to_owned());
@@ -69,7 +70,7 @@ impl Server {
             Security::Plain => Privacy::Open,
         };
         let credentials =
-            credentials.map(|(user, password)| Credentials::new(user.clone(), password.clone()));
+            credentials.map(|(user, password)| Credentials::new(user.clone(), password.to_string()));
         Ok(Self { host: host.to_owned(), port, privacy, credentials, limit })
     }
 
@@ -81,6 +82,19 @@ impl Server {
         // Taken is taken: a good-bye that is not answered must not bring the message again.
         let _ = tokio::time::timeout(QUIT_WAIT, connection.quit()).await;
         Ok(())
+    }
+
+    /// Connects and logs in, and says nothing else. The error is a sentence.
+    pub(super) async fn knock(&self) -> Result<(), String> {
+        let late = || Refused::Trouble("the mail server did not answer in time".to_owned());
+        let known = tokio::time::timeout(self.limit, self.connect()).await;
+        match known.map_err(|_| late()).and_then(|known| known) {
+            Ok(mut connection) => {
+                let _ = tokio::time::timeout(QUIT_WAIT, connection.quit()).await;
+                Ok(())
+            }
+            Err(Refused::Address(why) | Refused::Trouble(why)) => Err(why),
+        }
     }
 
     async fn hand_over(&self, message: &Message) -> Result<AsyncSmtpConnection, Refused> {

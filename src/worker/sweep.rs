@@ -91,7 +91,9 @@ async fn page(worker: &Worker, sweep: SweepRow) -> Result<(), StoreError> {
                 judge_at: worker.later(options.grace),
                 next,
             };
-            if worker.store.swept(page).await? && ended {
+            let Some(found) = worker.store.swept(page).await? else { return Ok(()) };
+            worker.metrics.sweep_found.inc_by(found);
+            if ended {
                 let row = worker.store.newest_sweep().await?.filter(|row| row.id == id);
                 let (seen, found) = row.map_or((0, 0), |row| (row.seen, row.found));
                 tracing::info!(sweep = id, seen, found, "a sweep has reached the end of Nium's list");

@@ -36,7 +36,9 @@ pub async fn count(worker: Arc<Worker>, soft: CancellationToken) {
     while !soft.is_cancelled() {
         worker.metrics.set_paused(worker.lane.paused_until(worker.clock.now()));
         let mut wait = EVERY;
-        if worker.is_on_duty().await {
+        let on_duty = worker.is_on_duty().await;
+        worker.metrics.set_on_duty(on_duty);
+        if on_duty {
             match worker.store.follow_journeys(STEP).await {
                 Ok(STEP) => wait = REST,
                 Ok(_) => {}

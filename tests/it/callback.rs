@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderName;
 use prometheus_client::registry::Registry;
 use reinstate::clock::Clock;
@@ -103,8 +104,9 @@ pub(crate) fn start(options: Options) -> Door {
         body_wait: options.body_wait,
         store_wait: options.store_wait,
     };
-    let access = Arc::new(Access::new(options.access));
+    let access = Arc::new(ArcSwap::from_pointee(Access::new(options.access)));
     let places = callback::Places {
+        last_knock: Arc::default(),
         store: Arc::clone(&store),
         spool: Arc::clone(&spool),
         clock: Clock::System,
@@ -472,7 +474,10 @@ fn sign(secret: &[u8], target: &str, body: &str) -> String {
 #[tokio::test]
 async fn a_signature_covers_the_target_and_the_body() {
     let door = with_access(access::Options {
-        hmac: Some((HeaderName::from_static("x-signature"), vec![b"old".to_vec(), b"new".to_vec()])),
+        hmac: Some((
+            HeaderName::from_static("x-signature"),
+            vec![b"old".to_vec().into(), b"new".to_vec().into()],
+        )),
         ..access::Options::default()
     });
     let target = format!("{}&region=SG%20x", target());

@@ -15,6 +15,7 @@ use reinstate::config::{
     UnknownRemark, keys,
 };
 
+mod dangers;
 mod endpoints;
 mod every_key;
 mod remarks;
@@ -351,7 +352,8 @@ fn warnings_are_only_for_what_is_certain() {
     let proxied =
         [("REINSTATE__CALLBACK__TRUSTED_PROXIES", "10.0.0.0/8"), ("REINSTATE__CALLBACK__ALLOW_FROM", "::/0")];
     assert_eq!(first_words(&proxied), ["anybody who finds", "the app backend"]);
-    let open = [quiet.as_slice(), &[("REINSTATE__ADMIN__LISTEN", "0.0.0.0:9090")]].concat();
+    let open = ("REINSTATE__ADMIN__LISTEN", "0.0.0.0:9090");
+    let open = [quiet.as_slice(), &[open, ("REINSTATE__ADMIN__EXPOSED", "true")]].concat();
     assert_eq!(first_words(&open), ["the admin listener", "admin.bootstrap_token is not"]);
     let plain = [quiet.as_slice(), &[("REINSTATE__PUBLIC__URL", "http://kyc.example.test")]].concat();
     assert_eq!(first_words(&plain), ["public.url begins with"]);

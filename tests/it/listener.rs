@@ -6,31 +6,31 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use reinstate::http::serve::{self, Handle, Options};
+use reinstate::http::serve::{self, Handle, Limits, Options};
+use reinstate::metrics::DoorMetrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::house::install_crypto;
-
 /// A limit short enough for a test, and long enough for a busy machine to answer an honest request within it.
-const SHORT: Duration = Duration::from_millis(300);
+pub const SHORT: Duration = Duration::from_millis(300);
 
 /// Longer than any test: a limit that is not the one being tested.
 const NEVER: Duration = Duration::from_mins(10);
 
 /// After this time a test gives up. Shorter than the library's own limits, so that they cannot stand in for ours.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
-struct Server {
-    address: SocketAddr,
+pub struct Server {
+    pub address: SocketAddr,
+    pub metrics: DoorMetrics,
     handle: Handle,
     running: JoinSet<()>,
 }
 
-fn start(options: Options) -> Server {
+pub fn start(options: Options) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
@@ -38,13 +38,13 @@ fn start(options: Options) -> Server {
     let router = Router::new().route("/", get(peer)).route("/slow", get(slow));
     let handle = Handle::new();
     let mut running = JoinSet::new();
-    let stop = handle.clone();
+    let (stop, metrics) = (handle.clone(), options.metrics.clone());
     running.spawn(async move { serve::serve(listener, router, options, stop).await.unwrap() });
-    Server { address, handle, running }
+    Server { address, metrics, handle, running }
 }
 
 /// Only the limit under test is short.
-fn unlimited() -> Options {
+pub fn unlimited() -> Options {
     Options {
         handshake_wait: NEVER,
         first_request_wait: NEVER,
@@ -54,7 +54,7 @@ fn unlimited() -> Options {
 }
 
 impl Server {
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
@@ -65,7 +65,7 @@ impl Server {
 }
 
 /// Sends one request and reads its answer, which ends with our own address.
-async fn exchange(socket: &mut TcpStream) {
+pub async fn exchange(socket: &mut TcpStream) {
     socket.write_all(REQUEST).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"127.0.0.1") {
@@ -75,7 +75,7 @@ async fn exchange(socket: &mut TcpStream) {
 }
 
 /// Waits until the server closes the connection, with or without a last word.
-async fn closed(socket: &mut TcpStream) {
+pub async fn closed(socket: &mut TcpStream) {
     let mut rest = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut rest)).await.unwrap();
 }
@@ -103,8 +103,26 @@ async fn half_a_later_head_is_cut_off() {
 }
 
 #[tokio::test]
+async fn http2_that_only_answers_to_pings_is_cut_off_too() {
+    let server = start(Options { next_request_wait: SHORT, first_request_wait: SHORT, ..unlimited() });
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).http2_prior_knowledge();
+    let client =
+        client.http2_keep_alive_interval(SHORT / 10).http2_keep_alive_while_idle(true).build().unwrap();
+    let url = format!("http://{}/", server.address);
+    assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
+    let open = server.metrics.open("public");
+    tokio::time::timeout(PATIENCE, async {
+        while open.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn who_comes_when_it_is_full_waits_for_a_place() {
-    let server = start(Options { connections_max: 2, ..unlimited() });
+    let server = start(Options { limits: Limits { connections_max: 2, ..Limits::default() }, ..unlimited() });
     let (mut first, mut second) = (server.connect().await, server.connect().await);
     exchange(&mut first).await;
     exchange(&mut second).await;
@@ -124,7 +142,7 @@ async fn a_graceful_stop_closes_what_is_idle_and_ends() {
     let mut server = start(unlimited());
     let mut idle = server.connect().await;
     exchange(&mut idle).await;
-    server.handle.graceful_shutdown(Some(PATIENCE));
+    server.handle.graceful_shutdown(PATIENCE);
     closed(&mut idle).await;
     server.ended().await;
     assert!(TcpStream::connect(server.address).await.is_err());
@@ -136,78 +154,7 @@ async fn the_grace_period_ends_what_does_not_end() {
     let mut busy = server.connect().await;
     exchange(&mut busy).await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    server.handle.graceful_shutdown(Some(SHORT));
+    server.handle.graceful_shutdown(SHORT);
     server.ended().await;
     closed(&mut busy).await;
-}
-
-/// A certificate for `localhost` as PEM, in files as an operator would have them.
-struct Certificate {
-    files: tempfile::TempDir,
-    pem: String,
-}
-
-impl Certificate {
-    fn new() -> Self {
-        install_crypto();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (files, pem) = (tempfile::tempdir().unwrap(), made.cert.pem());
-        std::fs::write(files.path().join("cert.pem"), &pem).unwrap();
-        std::fs::write(files.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        Self { files, pem }
-    }
-
-    async fn load(&self) -> serve::RustlsConfig {
-        let path = self.files.path();
-        serve::tls_from_files(&path.join("cert.pem"), &path.join("key.pem")).await.unwrap()
-    }
-
-    fn client(&self) -> reqwest::ClientBuilder {
-        let trusted = reqwest::Certificate::from_pem(self.pem.as_bytes()).unwrap();
-        reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).timeout(PATIENCE)
-    }
-}
-
-#[tokio::test]
-async fn tls_is_served_with_both_protocols_and_both_versions() {
-    let certificate = Certificate::new();
-    let server = start(Options { tls: Some(certificate.load().await), ..unlimited() });
-    let url = format!("https://localhost:{}/", server.address.port());
-    let tls12 = reqwest::tls::Version::TLS_1_2;
-    for (client, version) in [
-        (certificate.client(), reqwest::Version::HTTP_2),
-        (certificate.client().http1_only(), reqwest::Version::HTTP_11),
-        (certificate.client().tls_version_max(tls12), reqwest::Version::HTTP_2),
-    ] {
-        let client = client.resolve("localhost", server.address).build().unwrap();
-        let answer = client.get(&url).send().await.unwrap();
-        assert_eq!(answer.version(), version);
-        assert_eq!(answer.text().await.unwrap(), "127.0.0.1");
-    }
-}
-
-#[tokio::test]
-async fn a_new_certificate_is_used_without_a_restart() {
-    let (old, new) = (Certificate::new(), Certificate::new());
-    let tls = old.load().await;
-    let server = start(Options { tls: Some(tls.clone()), ..unlimited() });
-    let url = format!("https://localhost:{}/", server.address.port());
-    let client = new.client().resolve("localhost", server.address).build().unwrap();
-    assert!(client.get(&url).send().await.is_err());
-    let path = new.files.path();
-    tls.reload_from_pem_file(path.join("cert.pem"), path.join("key.pem")).await.unwrap();
-    assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
-}
-
-#[tokio::test]
-async fn a_handshake_that_stalls_is_cut_off() {
-    let certificate = Certificate::new();
-    let tls = Some(certificate.load().await);
-    let server = start(Options { tls, handshake_wait: SHORT, ..unlimited() });
-    let mut silent = server.connect().await;
-    let mut half = server.connect().await;
-    // The first bytes of a TLS record that says it has 512 more.
-    half.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01]).await.unwrap();
-    closed(&mut half).await;
-    closed(&mut silent).await;
 }

@@ -7,12 +7,17 @@
     reason = "a test that cannot go on says so by panicking, in its helpers too"
 )]
 
+mod alerts;
 mod api;
+mod attacks;
+mod attacks_flood;
+mod attacks_network;
 mod audit;
 mod browser;
 mod bulk;
 mod callback;
 mod cases;
+mod certificates;
 mod chromium;
 mod commands;
 mod config;
@@ -24,7 +29,10 @@ mod damage;
 mod database;
 mod destinations;
 mod disk;
+mod doctor;
+mod doors;
 mod events;
+mod fuzz;
 mod house;
 mod jobs;
 mod journeys;
@@ -48,9 +56,11 @@ mod pages;
 mod peers;
 mod postgres;
 mod privacy;
+mod promises;
 mod proxy;
 mod reach;
 mod releases;
+mod reload;
 mod replay;
 mod replicas;
 mod restart;
@@ -62,6 +72,7 @@ mod serve;
 mod smtp;
 mod stores;
 mod strict;
+mod supply;
 mod sweep;
 mod tidy;
 mod timers;

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use crate::database::Database;
 use crate::house::{TOKEN, client, environment, lasting_address, listener};
 
-fn reinstate(folder: &Path, args: &[&str]) -> Command {
+pub fn reinstate(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reinstate"));
     command.args(args).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     command
@@ -65,7 +65,7 @@ async fn serve_without(left_out: Option<&str>, extra: &[(&str, &str)]) -> Runnin
     panic!("the service did not become ready");
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -14,6 +15,9 @@ use super::ApiState;
 use crate::domain::role::{Need, Role};
 use crate::http::error::Problem;
 use crate::store::Store;
+
+/// The hash of the token that the configuration gives, if it does; it can be exchanged while the service runs.
+pub type Bootstrap = Arc<ArcSwapOption<[u8; 32]>>;
 
 /// Longest token that is looked at, in bytes; ours have 47.
 const TOKEN_BYTES_MAX: usize = 512;
@@ -42,7 +46,7 @@ pub(super) async fn guard(
     let Some(token) = bearer(&request) else {
         return unauthenticated();
     };
-    let known = match who(&state.ops.store, state.bootstrap_hash.as_ref(), token).await {
+    let known = match who(&state.ops.store, state.bootstrap.load_full().as_deref(), token).await {
         Ok(known) => known,
         Err(error) => {
             tracing::error!(%error, "a token could not be looked up");

@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post, put};
 use axum::{Json, Router};
 
-use self::auth::guard;
+use self::auth::{Bootstrap, guard};
 use super::error::{FieldError, Problem};
 use super::health::HealthState;
 use crate::domain::correction::FieldProblem;
@@ -45,7 +45,7 @@ pub struct ApiState {
     /// What operators and the app backend may ask for.
     pub ops: Arc<Ops>,
     /// The hash of the token that the configuration gives, if it does.
-    pub bootstrap_hash: Option<[u8; 32]>,
+    pub bootstrap: Bootstrap,
     /// How the intake is.
     pub health: Arc<HealthState>,
 }

@@ -27,6 +27,7 @@ mod timeline;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -38,6 +39,7 @@ use zeroize::Zeroizing;
 use self::door::guard;
 use self::live::Live;
 use self::shell::{Frame, Here};
+use super::api::auth::Bootstrap;
 use super::health::HealthState;
 use super::web;
 use crate::domain::role::{Need, Role};
@@ -66,26 +68,29 @@ pub struct Setting {
     pub place: String,
 }
 
+/// Every setting of a running service.
+pub type SharedSettings = Arc<ArcSwap<Vec<Setting>>>;
+
 /// What an operator has settled about the console.
 #[derive(Debug)]
 pub struct Options {
     /// Where browsers reach the admin listener.
     pub url: String,
     /// The hash of the token that the configuration gives, if it does.
-    pub bootstrap_hash: Option<[u8; 32]>,
+    pub bootstrap: Bootstrap,
     /// Whose word is taken for who comes.
     pub sign_on: Option<SignOn>,
-    /// Every setting.
-    pub settings: Vec<Setting>,
+    /// Every setting; they can be exchanged.
+    pub settings: SharedSettings,
 }
 
 /// What the console's handlers need.
 pub struct ConsoleState {
     ops: Arc<Ops>,
     health: Arc<HealthState>,
-    bootstrap_hash: Option<[u8; 32]>,
+    bootstrap: Bootstrap,
     sign_on: Option<SignOn>,
-    settings: Vec<Setting>,
+    settings: SharedSettings,
     live: Live,
     /// The path of the address, which stands before every path.
     base: String,
@@ -117,11 +122,11 @@ impl ConsoleState {
     /// The console of this service.
     #[must_use]
     pub fn new(ops: Arc<Ops>, health: Arc<HealthState>, options: Options) -> Self {
-        let Options { url, bootstrap_hash, sign_on, settings } = options;
+        let Options { url, bootstrap, sign_on, settings } = options;
         let path = url.parse().map(|url: Uri| url.path().trim_end_matches('/').to_owned());
         let secure = url.starts_with("https://");
         let live = Live::default();
-        Self { ops, health, bootstrap_hash, sign_on, settings, live, base: path.unwrap_or_default(), secure }
+        Self { ops, health, bootstrap, sign_on, settings, live, base: path.unwrap_or_default(), secure }
     }
 
     /// Sends a browser on.
@@ -148,14 +153,15 @@ impl ConsoleState {
     }
 
     fn is_bootstrap(&self, hash: &[u8; 32]) -> bool {
-        self.bootstrap_hash
-            .as_ref()
-            .is_some_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(expected, hash).is_ok())
+        let expected = self.bootstrap.load();
+        expected.as_ref().is_some_and(|expected| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(&**expected, hash).is_ok()
+        })
     }
 
     /// Whether a session was opened with the token that the configuration gives now.
     fn is_bootstrap_named(&self, source_id: &str) -> bool {
-        self.bootstrap_hash.as_ref().is_some_and(|expected| hex::encode(expected) == source_id)
+        self.bootstrap.load().as_ref().is_some_and(|expected| hex::encode(**expected) == source_id)
     }
 
     fn cookie_name(&self) -> &'static str {

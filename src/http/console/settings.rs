@@ -43,7 +43,8 @@ pub(super) async fn show(State(state): Console, Extension(who): Extension<Signed
     let (sessions, people, endpoints) = rows;
     let mut frame = state.frame(&who, Here::Settings, "Settings");
     frame.said = Said::of(&uri);
-    let configuration = &state.settings;
+    let configuration = state.settings.load_full();
+    let configuration = configuration.as_slice();
     page(StatusCode::OK, &Settings { frame, form: &who.form, sessions, people, endpoints, configuration })
 }
 

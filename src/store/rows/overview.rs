@@ -48,6 +48,9 @@ pub const UNFOLDED: &str = "unfolded";
 /// Rows of the audit record that wait for their place.
 pub const UNLINKED: &str = "unlinked";
 
+/// Before the name of a lane: effects there that have not ended.
+pub const LANE_PREFIX: &str = "lane_";
+
 /// How many stand somewhere, and since when the oldest; as of a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {

@@ -12,6 +12,7 @@ pub(super) mod duty;
 pub(super) mod endpoints;
 pub(super) mod erase;
 pub(super) mod events;
+pub(super) mod examine;
 pub(super) mod findings;
 pub(super) mod holds;
 pub(super) mod hourly;

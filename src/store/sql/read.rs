@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::audit;
-use super::column::{case_of, corrupt, effect_key, maybe_timestamp, ms, next_of, timestamp};
+use super::column::{case_of, corrupt, effect_key, maybe_timestamp, next_of, timestamp};
 use crate::domain::effect::{EffectKey, EffectStatus};
 use crate::domain::id::CustomerHashId;
 use crate::store::error::{StoreError, UNNAMED};
 use crate::store::rows::officer::InHand;
 use crate::store::rows::people::KnownToken;
-use crate::store::rows::{CallbackRow, CaseRow, EffectRow, Gauges, KeptSnapshot, TimelineRow};
+use crate::store::rows::{CallbackRow, CaseRow, EffectRow, KeptSnapshot, TimelineRow};
 use crate::store::tx::{Row, Tx};
 
 /// The columns of [`case_row_of`], and the tables that they stand in.
@@ -205,24 +204,6 @@ pub(in crate::store) fn token(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<Option<Kno
     let sql = "SELECT id, role, name FROM token WHERE hash = ?1 AND revoked_at IS NULL";
     tx.first(sql, params![hash], |row| {
         Ok(KnownToken { id: row.get(0)?, role: row.get(1)?, name: row.get(2)? })
-    })
-}
-
-/// Row counts and ages for the metrics.
-pub(in crate::store) fn gauges(tx: &Tx<'_>, now: Timestamp) -> Result<Gauges, StoreError> {
-    let grouped = |sql: &str| -> Result<Vec<(String, i64, Option<Timestamp>)>, StoreError> {
-        tx.all(sql, params![], |row| Ok((row.get(0)?, row.get(1)?, maybe_timestamp(row.get(2)?)?)))
-    };
-    let due = "SELECT count(*) FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 AND lease_until IS NULL";
-    Ok(Gauges {
-        states: grouped("SELECT state, count(*), min(since) FROM cases GROUP BY state")?,
-        effects: grouped(
-            "SELECT lane, count(*), min(created_at) FROM effect WHERE ended_at IS NULL GROUP BY lane",
-        )?,
-        due: tx.one(due, params![ms(now)], |row| row.get(0))?,
-        unfolded: tx.one(tx.dialect().unfolded, params![], |row| row.get(0))?,
-        last_callback: last_callback(tx)?,
-        unlinked: audit::unlinked(tx)?,
     })
 }
 

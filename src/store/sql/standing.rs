@@ -6,9 +6,10 @@ use rusqlite::params;
 use super::column::{maybe_timestamp, ms, timestamp};
 use super::{hourly, read, tally};
 use crate::store::error::StoreError;
+use crate::store::rows::Gauges;
 use crate::store::rows::overview::{
-    DUE, FAILED_EFFECT, FAILING_EFFECT, FAILING_LOOK, OPEN_APPROVAL, OPEN_RFI, OverviewRows, Standing,
-    UNFOLDED, UNLINKED,
+    DUE, FAILED_EFFECT, FAILING_EFFECT, FAILING_LOOK, LANE_PREFIX, OPEN_APPROVAL, OPEN_RFI, OverviewRows,
+    Standing, UNFOLDED, UNLINKED,
 };
 use crate::store::tx::{Row, Tx};
 
@@ -41,6 +42,10 @@ pub(in crate::store) fn count_others(tx: &Tx<'_>, now: Timestamp) -> Result<Vec<
     for (what, sql) in counts {
         found.push(tx.one(sql, params![], |row| standing_of(what.to_owned(), row, 0))?);
     }
+    let lanes = "SELECT lane, count(*), min(created_at) FROM effect WHERE ended_at IS NULL GROUP BY lane";
+    found.extend(tx.all(lanes, params![], |row| {
+        standing_of(format!("{LANE_PREFIX}{}", row.get::<String>(0)?), row, 1)
+    })?);
     let due = "SELECT count(*), min(due_at) FROM head
          WHERE rank IN (0, 1, 2, 3) AND due_at <= ?1 AND lease_until IS NULL";
     found.push(tx.one(due, params![ms(now)], |row| standing_of(DUE.to_owned(), row, 0))?);
@@ -75,15 +80,39 @@ pub(in crate::store) fn put(tx: &Tx<'_>, standings: &[Standing], at: Timestamp) 
     tx.execute("DELETE FROM standing WHERE at <> ?1", params![ms(at)]).map(drop)
 }
 
+/// What was counted last, and when; `None` before the first time.
+fn counted(tx: &Tx<'_>) -> Result<(Vec<Standing>, Option<Timestamp>), StoreError> {
+    let rows = tx.query("SELECT what, count, oldest, at FROM standing ORDER BY what", params![])?;
+    let standings = rows.iter().map(|row| standing_of(row.get(0)?, row, 1)).collect::<Result<_, _>>()?;
+    let counted_at = rows.first().map(|row| timestamp(row.get(3)?)).transpose()?;
+    Ok((standings, counted_at))
+}
+
+/// Counts and ages for the metrics: what was counted by the side, and a few rows that are read where they are.
+pub(in crate::store) fn gauges(tx: &Tx<'_>) -> Result<Gauges, StoreError> {
+    let (standings, counted_at) = counted(tx)?;
+    let swept = "SELECT max(ended_at) FROM sweep WHERE outcome = 'complete'";
+    let unlinked = "SELECT count(*) FROM (SELECT 1 FROM audit WHERE seq IS NULL LIMIT 10000) AS waiting";
+    Ok(Gauges {
+        standings,
+        counted_at,
+        unfolded: tx.one(tx.dialect().unfolded, params![], |row| row.get(0))?,
+        oldest_unfolded: maybe_timestamp(
+            tx.first(tx.dialect().oldest_unfolded, params![], |row| row.get(0))?,
+        )?,
+        last_callback: read::last_callback(tx)?,
+        unlinked: tx.one(unlinked, params![], |row| row.get(0))?,
+        swept_at: maybe_timestamp(tx.one(swept, params![], |row| row.get(0))?)?,
+    })
+}
+
 /// Everything that an overview shows: a few rows, however many customers.
 pub(in crate::store) fn overview(
     tx: &Tx<'_>,
     since: Timestamp,
     hours_since: Timestamp,
 ) -> Result<OverviewRows, StoreError> {
-    let rows = tx.query("SELECT what, count, oldest, at FROM standing ORDER BY what", params![])?;
-    let standings = rows.iter().map(|row| standing_of(row.get(0)?, row, 1)).collect::<Result<_, _>>()?;
-    let counted_at = rows.first().map(|row| timestamp(row.get(3)?)).transpose()?;
+    let (standings, counted_at) = counted(tx)?;
     let alarm = "SELECT raised_at FROM alarm WHERE name = 'silence'";
     let disabled = "SELECT count(*) FROM endpoint WHERE disabled_at IS NOT NULL";
     let disabled: i64 = tx.one(disabled, params![], |row| row.get(0))?;

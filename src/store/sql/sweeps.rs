@@ -114,8 +114,13 @@ fn begin(tx: &Tx<'_>, by: &str, now: Timestamp) -> Result<SweepRow, StoreError> 
     Ok(begun)
 }
 
-/// Law: what a page shows is written once, with how far the sweep has come. False: the sweep has moved on without it.
-pub(in crate::store) fn page(tx: &Tx<'_>, page: &SweptPage, now: Timestamp) -> Result<bool, StoreError> {
+/// Law: what a page shows is written once, with how far the sweep has come. Gives about how many customers it said
+/// something new; `None`: the sweep has moved on without it.
+pub(in crate::store) fn page(
+    tx: &Tx<'_>,
+    page: &SweptPage,
+    now: Timestamp,
+) -> Result<Option<u64>, StoreError> {
     tx.lock(Lock::Name("sweep"))?;
     let baseline = page.before.kind == "baseline";
     let mut found = 0_i64;
@@ -142,7 +147,7 @@ pub(in crate::store) fn page(tx: &Tx<'_>, page: &SweptPage, now: Timestamp) -> R
         ],
     )?;
     if moved == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     let mut customers: Vec<&Listed> = page.customers.iter().collect();
     customers.sort_by_key(|listed| listed.id);
@@ -151,7 +156,7 @@ pub(in crate::store) fn page(tx: &Tx<'_>, page: &SweptPage, now: Timestamp) -> R
         found += i64::from(compare(tx, listed, page, baseline, now)?);
     }
     tx.execute("UPDATE sweep SET found = found + ?2 WHERE id = ?1", params![page.before.id, found])?;
-    Ok(true)
+    Ok(u64::try_from(found).ok())
 }
 
 /// Nudges a customer about whom the list says something new.

@@ -35,6 +35,12 @@ macro_rules! case {
     };
 }
 
+const PUBLIC_TLS: &[(&str, &str)] =
+    &[("REINSTATE__PUBLIC__TLS_CERT", "Cargo.toml"), ("REINSTATE__PUBLIC__TLS_KEY", "Cargo.toml")];
+
+const ADMIN_TLS: &[(&str, &str)] =
+    &[("REINSTATE__ADMIN__TLS_CERT", "Cargo.toml"), ("REINSTATE__ADMIN__TLS_KEY", "Cargo.toml")];
+
 const SIGN_ON: &[(&str, &str)] = &[
     ("REINSTATE__ADMIN__SIGN_ON_HEADER", "x-auth-request-email"),
     ("REINSTATE__ADMIN__SIGN_ON_FROM", "10.0.0.7"),
@@ -59,6 +65,18 @@ fn sections_of_ours() -> Vec<Case> {
             |c| c.public.tls.is_some(), "/" => "names something that is not a file: \"/\""),
         case!("public.tls_key", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__PUBLIC__TLS_CERT", "Cargo.toml")],
             |c| c.public.tls.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("public.client_ca", "Cargo.toml", "\"Cargo.toml\"", PUBLIC_TLS,
+            |c| c.public.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()),
+            "/nowhere" => "names a file that cannot be read, \"/nowhere\": No such file or directory (os error 2)"),
+        case!("public.proxy_protocol_from", "10.0.0.7,fd00::/8", "[\"10.0.0.7\", \"fd00::/8\"]", &[],
+            |c| c.public.proxy_protocol_from.len() == 2,
+            "::/0" => "entry 1 believes everybody: any caller could name any address as its own"),
+        case!("public.connections_max", "10", "10", &[], |c| c.public.connections_max == 10,
+            "9" => "must be between 10 and 200000"),
+        case!("public.peer_connections_max", "1", "1", &[], |c| c.public.peer_connections_max == 1,
+            "0" => "must be between 1 and 200000"),
+        case!("public.peer_requests_per_second", "7", "7", &[], |c| c.public.peer_requests_per_second == 7,
+            "0" => "must be between 1 and 1000000"),
         case!("public.drain_seconds", "0", "0", &[], |c| c.public.drain.is_zero(),
             "301" => "must be between 0 and 300"),
         case!("public.header_timeout_ms", "100", "0x64", &[], |c| millis(c.public.header_timeout, 100),
@@ -72,6 +90,22 @@ fn sections_of_ours() -> Vec<Case> {
              127.0.0.1:9090 is usual"),
         case!("admin.url", "https://adm.example.test", "\"https://adm.example.test/\"", &[],
             |c| c.admin.url == "https://adm.example.test", "https://a:b@c" => "must not hold a user name or password"),
+        case!("admin.tls_cert", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__ADMIN__TLS_KEY", "Cargo.toml")],
+            |c| c.admin.tls.is_some() && c.admin.url.starts_with("https://"),
+            "/" => "names something that is not a file: \"/\""),
+        case!("admin.tls_key", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__ADMIN__TLS_CERT", "Cargo.toml")],
+            |c| c.admin.tls.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("admin.client_ca", "Cargo.toml", "\"Cargo.toml\"", ADMIN_TLS,
+            |c| c.admin.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()),
+            "/" => "names something that is not a file: \"/\""),
+        case!("admin.command_cert", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__ADMIN__COMMAND_KEY", "Cargo.toml")],
+            |c| c.admin.command_certificate.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("admin.command_key", "Cargo.toml", "\"Cargo.toml\"", &[("REINSTATE__ADMIN__COMMAND_CERT", "Cargo.toml")],
+            |c| c.admin.command_certificate.is_some(), "/" => "names something that is not a file: \"/\""),
+        case!("admin.proxy_protocol_from", "10.0.0.7", "[\"10.0.0.7\"]", &[],
+            |c| c.admin.proxy_protocol_from.len() == 1,
+            "0.0.0.0/0" => "entry 1 believes everybody: any caller could name any address as its own"),
+        case!("admin.exposed", "true", "true", &[], |c| c.admin.exposed, "yes" => "must be true or false"),
         case!("admin.bootstrap_token", "0123456789abcdef", "\"0123456789abcdef\"", &[],
             |c| c.admin.bootstrap_token.as_ref().is_some_and(|token| token.matches("0123456789abcdef")),
             "0123456789abcde" => "must have 16 to 512 characters, not 15"),
