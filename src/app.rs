@@ -82,6 +82,8 @@ pub struct App {
     spool: Arc<Spool>,
     traces: Traces,
     stopping: Arc<AtomicBool>,
+    /// The keys, if the database was away and they could not be compared with it.
+    unchecked: Option<Arc<Vault>>,
     drain: Duration,
     reloader: Arc<Reloader>,
 }
@@ -103,7 +105,9 @@ impl App {
     /// Opens the store and the spool, and wires everything together.
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
-        let (store, vault, spool) = open_places(config, &clock, &wake).await?;
+        let (store, vault, spool) = open_places(config, &clock, &wake)?;
+        let is_checked = look_over(&store, &vault, config).await?;
+        let unchecked = (!is_checked).then(|| Arc::clone(&vault));
         let metrics = Arc::new(Metrics::new());
         let stopping = Arc::new(AtomicBool::new(false));
         let traces = start_traces(config, &metrics, spool.owner())?;
@@ -163,13 +167,13 @@ impl App {
             spool,
             traces,
             stopping,
+            unchecked,
             drain: config.public.drain,
             reloader: Arc::new(reloader),
         })
     }
 
     /// What the public and the admin listener serve, for whoever asks without a connection.
-    #[must_use]
     pub fn routers(&self) -> [Router; 2] {
         [self.public.router.clone(), self.admin.router.clone()]
     }
@@ -211,11 +215,7 @@ impl App {
             worker::run(work, soft, hard).await;
             Ok(())
         });
-        let (reloader, soft) = (self.reloader, life.soft());
-        life.spawn("certificates", async move {
-            reloader.watch_certificates(soft).await;
-            Ok(())
-        });
+        stand_guard(&life, &self.store, self.reloader, self.unchecked);
         by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
         by_the_side(&life, &self.worker, "marks", worker::marks::mark);
         by_the_side(&life, &self.worker, "bulk", worker::bulk::carry_out);
@@ -266,21 +266,39 @@ impl App {
     }
 }
 
-/// The store, checked as far as it can be used yet, what opens what is sealed in it, and the spool beside it.
-async fn open_places(
+/// The store, what opens what is sealed in it, and the spool beside it.
+fn open_places(
     config: &Config,
     clock: &Clock,
     wake: &Wake,
 ) -> anyhow::Result<(Arc<Store>, Arc<Vault>, Arc<Spool>)> {
     let store = Arc::new(open_store(&config.store, Use::Serve, clock.clone(), wake.clone())?);
     let vault = Arc::new(open_vault(&config.privacy.master_keys)?);
-    if is_ready(&store).await? {
-        check_keys(&store, &vault).await?;
-        worker::erasures::apply(&store, &erasure_file(config)).await?;
-    }
     let spool = Arc::new(open_spool(config)?);
     store.serves_as(spool.owner().to_owned());
     Ok((store, vault, spool))
+}
+
+/// Compares keys and erasures with the database, before anything is done with it. False: it cannot be used yet.
+async fn look_over(store: &Store, vault: &Vault, config: &Config) -> anyhow::Result<bool> {
+    if !is_ready(store).await? {
+        return Ok(false);
+    }
+    check_keys(store, vault).await?;
+    worker::erasures::apply(store, &erasure_file(config)).await?;
+    Ok(true)
+}
+
+/// Starts what watches over files and keys beside the service.
+fn stand_guard(life: &Lifecycle, store: &Arc<Store>, reloader: Arc<Reloader>, unchecked: Option<Arc<Vault>>) {
+    if let Some(vault) = unchecked {
+        life.spawn("keys", keys::check_later(Arc::clone(store), vault, life.soft()));
+    }
+    let soft = life.soft();
+    life.spawn("certificates", async move {
+        reloader.watch_certificates(soft).await;
+        Ok(())
+    });
 }
 
 /// Whether the database can be used; it may come later, but not if it is one that we may not work on.

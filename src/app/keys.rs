@@ -1,6 +1,10 @@
 //! The keys that a database needs against those that are configured, before anything is done with either.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use anyhow::bail;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -44,4 +48,27 @@ pub async fn adopt_audit_keys(store: &Store, vault: &Vault) -> Result<(), StoreE
         }
     }
     Ok(())
+}
+
+/// How often it is looked whether the database is there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The same for a database that is away when the service starts: once it is there, the service stops if the keys are not
+/// those that it needs.
+pub(super) async fn check_later(
+    store: Arc<Store>,
+    vault: Arc<Vault>,
+    soft: CancellationToken,
+) -> Result<(), String> {
+    loop {
+        if store.ready().await.is_ok() {
+            check_keys(&store, &vault).await.map_err(|error| error.to_string())?;
+            soft.cancelled().await;
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = soft.cancelled() => return Ok(()),
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub fn readers_of(body: &[u8]) -> Vec<&'static str> {
             readers.push(reader);
         }
     };
-    note("refusal", refusal != Default::default());
+    note("refusal", refusal != super::error::Refusal::default());
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return readers;
     };

@@ -40,6 +40,11 @@ DECLARE scroll NO SCROLL CURSOR FOR SELECT c.customer, c.version, c.data, c.sinc
 DECLARE scroll NO SCROLL CURSOR FOR SELECT customer, 0, 0, 0, 0, 0, 0, 0, looked_at, facts, sealed FROM snapshot
          WHERE marked = 0 AND customer > $1 ORDER BY customer
 ;
+DECLARE scroll NO SCROLL CURSOR FOR SELECT customer, sealed FROM application
+         WHERE documents = 1 AND accepted_at IS NOT NULL AND accepted_at <= $1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = application.customer)
+         ORDER BY accepted_at
+;
 DECLARE scroll NO SCROLL CURSOR FOR SELECT id, customer, request_id, source, template, first_at, last_at, deliveries FROM callback WHERE customer = $2 AND id < $1 ORDER BY id DESC
 ;
 DECLARE scroll NO SCROLL CURSOR FOR SELECT id, customer, request_id, source, template, first_at, last_at, deliveries FROM callback WHERE id < $1 ORDER BY id DESC
@@ -60,6 +65,8 @@ DELETE FROM data_key WHERE customer = $1
 DELETE FROM draft WHERE link IN (SELECT link FROM draft WHERE stored_at < $1 LIMIT $2)
 ;
 DELETE FROM endpoint WHERE seen_at <= $1
+;
+DELETE FROM head WHERE customer = $1 AND customer IN (SELECT customer FROM erasure WHERE customer = $1)
 ;
 DELETE FROM head WHERE customer = $1 AND epoch = $2 AND lease_until IS NOT NULL
 ;
@@ -87,6 +94,10 @@ DELETE FROM visit WHERE hash IN (SELECT hash FROM visit WHERE ends_at <= $1 LIMI
 ;
 INSERT INTO application (customer, sealed, stored_at) VALUES ($1, $2, $3)
              ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at
+;
+INSERT INTO application (customer, sealed, stored_at) VALUES ($1, $2, $3)
+             ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at,
+                 documents = 1, accepted_at = NULL
 ;
 INSERT INTO attempt (effect, number, at, outcome)
                  SELECT seq, attempts, $2, $3 FROM effect WHERE key = $1 ON CONFLICT DO NOTHING
@@ -244,6 +255,8 @@ SELECT 1 FROM effect
 ;
 SELECT 1 FROM endpoint WHERE name = $1 AND disabled_at IS NOT NULL
 ;
+SELECT 1 FROM erasure WHERE customer = $1
+;
 SELECT 1 FROM event WHERE position > (SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)) LIMIT 1
 ;
 SELECT 1 FROM event WHERE position IS NULL LIMIT 1
@@ -322,6 +335,10 @@ SELECT customer FROM snapshot WHERE (facts::json ->> 'compliance') = $1 AND cust
 ;
 SELECT customer FROM snapshot WHERE (facts::json ->> 'status') = $1 AND customer > $2 ORDER BY customer LIMIT 10000 OFFSET 9999
 ;
+SELECT customer, at, erased_by FROM erasure WHERE customer = $1
+;
+SELECT customer, at, erased_by, number FROM erasure WHERE number > $1 ORDER BY number LIMIT $2
+;
 SELECT customer, due_at, lease_until, failures FROM head
          WHERE customer > $1 AND customer = coalesce($2, customer) AND (lease_until IS NOT NULL OR failures > 0 OR due_at <= $4) AND customer IN (SELECT customer FROM head WHERE rank IN (0, 1, 2, 3) AND due_at <= $4
      UNION SELECT customer FROM head WHERE lease_until IS NOT NULL AND holder >= ''
@@ -355,6 +372,8 @@ SELECT id, kind, asked_by, asked_at, page, pages, total, seen, found, unreadable
      due_at, ended_at, outcome, back FROM sweep WHERE id < $1 ORDER BY id DESC LIMIT $2
 ;
 SELECT id, sealed FROM note WHERE customer = $1
+;
+SELECT id, wrapped FROM audit_key ORDER BY id
 ;
 SELECT key, customer, lane, kind, status, attempts, created_at, ended_at, outcome, said FROM effect
              WHERE key = $1
@@ -433,11 +452,17 @@ SELECT seq, id, word, filter, asked_by, asked_at, note, total, place, said, ende
 ;
 SELECT seq, mac, key_id, signature FROM audit_head WHERE name = 'chain'
 ;
+SELECT set_by, since, note FROM legal_hold WHERE customer = $1
+;
 SELECT state, count(*), min(since) FROM cases GROUP BY state
+;
+SELECT substr(wrapped, 1, 34), customer, wrapped FROM data_key WHERE substr(wrapped, 1, 34) >= $1 ORDER BY substr(wrapped, 1, 34) LIMIT 3
 ;
 SELECT wanted > handled FROM head WHERE customer = $1
 ;
 SELECT wrapped FROM data_key WHERE customer = $1
+;
+UPDATE application SET accepted_at = $2 WHERE customer = $1 AND documents = 1 AND accepted_at IS NULL
 ;
 UPDATE audit SET seq = $2, salt = $3, commitment = $4, mac = $5, key_id = $6 WHERE id = $1
 ;
