@@ -158,7 +158,7 @@ fn webhook(input: &[u8]) {
     let Some(request) = request("POST", "/webhook", input) else { return };
     let body = request_body(input);
     let is_webhook = request.uri().path() == "/webhook";
-    let is_object = serde_json::from_slice::<BTreeMap<String, serde::de::IgnoredAny>>(&body).is_ok();
+    let is_object = serde_json::from_slice::<Map<String, Value>>(&body).is_ok();
     let status = House::ask(0, request);
     assert!(is_object || !is_webhook || status != StatusCode::OK, "{status}");
 }
@@ -260,6 +260,10 @@ fn spool(input: &[u8]) {
     let _ = record::decode(input);
 }
 
+/// The lists of the API.
+const LISTS: [&str; 9] =
+    ["customers", "callbacks", "jobs", "approvals", "audit", "events", "deliveries", "sweeps", "journeys"];
+
 /// Cursors and the other parameters of every list: one that no answer gave is refused or leads somewhere, and never fails.
 fn cursor(input: &[u8]) {
     for order in [None, Some(View::Stuck), Some(View::Deadline), Some(View::NeedsOfficer)] {
@@ -268,17 +272,6 @@ fn cursor(input: &[u8]) {
         }
     }
     let Some((which, query)) = input.split_first() else { return };
-    const LISTS: [&str; 9] = [
-        "customers",
-        "callbacks",
-        "jobs",
-        "approvals",
-        "audit",
-        "events",
-        "deliveries",
-        "sweeps",
-        "journeys",
-    ];
     let list = LISTS[usize::from(*which) % LISTS.len()];
     let query: String =
         query.iter().filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
