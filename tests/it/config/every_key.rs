@@ -85,6 +85,33 @@ fn sections_of_ours() -> Vec<Case> {
             "60001" => "must be between 100 and 60000"),
         case!("public.body_timeout_ms", "200", "200", &[], |c| millis(c.public.body_timeout, 200),
             "-1" => "must be a whole number"),
+        case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
+            |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
+            "postgres://db/kyc?sslmode=prefer" => "has an sslmode that gives in to whoever stands in between: write \
+             sslmode=verify-full, or sslmode=disable if the way to the database is trusted"),
+        case!("store.listen_url", "postgres://db/kyc", "\"postgres://db/kyc\"",
+            &[("REINSTATE__STORE__URL", "postgres://pooler/kyc")],
+            |c| matches!(&c.store.url, StoreUrl::Postgres(address) if address.listen.is_some()),
+            "sqlite:x.db" => "must be an address of PostgreSQL, such as \
+             postgres://user:password@db.example.com:5432/reinstate"),
+        case!("store.connections", "2", "2", &[], |c| c.store.connections == 2, "1" => "must be between 2 and 200"),
+        case!("store.wake_ups", "false", "false", &[], |c| !c.store.wake_ups, "maybe" => "must be true or false"),
+        case!("store.spool_dir", "/var/spool/r", "\"/var/spool/r\"", &[],
+            |c| c.store.spool_dir == std::path::Path::new("/var/spool/r"),
+            "Cargo.toml" => "names a file, not a folder: \"Cargo.toml\""),
+        case!("store.spool_mib", "2", "2", &[], |c| c.store.spool_bytes == 2 << 20,
+            "0" => "must be between 1 and 1024"),
+        case!("privacy.keep_callbacks_days", "30", "30", &[],
+            |c| c.privacy.keep_callbacks == Some(Duration::from_hours(30 * 24)), "0" => "must be between 1 and 36500"),
+        case!("telemetry.log", "warn", "\"warn\"", &[], |c| c.telemetry.log == "warn",
+            "inof" => "has the word \"inof\"; the levels are off, error, warn, info, debug, trace"),
+        case!("telemetry.format", "json", "\"json\"", &[], |c| c.telemetry.format == LogFormat::Json,
+            "xml" => "must be one of text, json, not \"xml\""),
+    ]
+}
+
+fn sections_of_admin() -> Vec<Case> {
+    vec![
         case!("admin.listen", "127.0.0.1:0", "\"127.0.0.1:0\"", &[], |c| c.admin.listen.port() == 0,
             "127.0.0.1:8080" => "takes the same port as public.listen (0.0.0.0:8080); give it a port of its own; \
              127.0.0.1:9090 is usual"),
@@ -122,28 +149,6 @@ fn sections_of_ours() -> Vec<Case> {
             |c| sign_on(c).officers == ["compliance", "ada"], "\u{7}" => "entry 1 must have 1 to 200 characters"),
         case!("admin.sign_on_viewers", "*", "[\"*\"]", SIGN_ON,
             |c| sign_on(c).viewers == ["*"], "\u{7}" => "entry 1 must have 1 to 200 characters"),
-        case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
-            |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
-            "postgres://db/kyc?sslmode=prefer" => "has an sslmode that gives in to whoever stands in between: write \
-             sslmode=verify-full, or sslmode=disable if the way to the database is trusted"),
-        case!("store.listen_url", "postgres://db/kyc", "\"postgres://db/kyc\"",
-            &[("REINSTATE__STORE__URL", "postgres://pooler/kyc")],
-            |c| matches!(&c.store.url, StoreUrl::Postgres(address) if address.listen.is_some()),
-            "sqlite:x.db" => "must be an address of PostgreSQL, such as \
-             postgres://user:password@db.example.com:5432/reinstate"),
-        case!("store.connections", "2", "2", &[], |c| c.store.connections == 2, "1" => "must be between 2 and 200"),
-        case!("store.wake_ups", "false", "false", &[], |c| !c.store.wake_ups, "maybe" => "must be true or false"),
-        case!("store.spool_dir", "/var/spool/r", "\"/var/spool/r\"", &[],
-            |c| c.store.spool_dir == std::path::Path::new("/var/spool/r"),
-            "Cargo.toml" => "names a file, not a folder: \"Cargo.toml\""),
-        case!("store.spool_mib", "2", "2", &[], |c| c.store.spool_bytes == 2 << 20,
-            "0" => "must be between 1 and 1024"),
-        case!("privacy.keep_callbacks_days", "30", "30", &[],
-            |c| c.privacy.keep_callbacks == Some(Duration::from_hours(30 * 24)), "0" => "must be between 1 and 36500"),
-        case!("telemetry.log", "warn", "\"warn\"", &[], |c| c.telemetry.log == "warn",
-            "inof" => "has the word \"inof\"; the levels are off, error, warn, info, debug, trace"),
-        case!("telemetry.format", "json", "\"json\"", &[], |c| c.telemetry.format == LogFormat::Json,
-            "xml" => "must be one of text, json, not \"xml\""),
     ]
 }
 
@@ -262,6 +267,11 @@ fn sections_of_flow() -> Vec<Case> {
         case!("sweep.page_size", "10", "10", &[], |c| c.sweep.page_size == 10, "51" => "must be between 1 and 50"),
         case!("sweep.grace_seconds", "60", "60", &[], |c| c.sweep.grace.as_secs() == 60,
             "0" => "must be between 1 and 86400"),
+    ]
+}
+
+fn sections_of_keeping() -> Vec<Case> {
+    vec![
         case!("audit.checkpoint_every_seconds", "60", "60", &[], |c| c.audit.checkpoint_every.as_secs() == 60,
             "9" => "must be between 10 and 86400"),
         case!("audit.checkpoint_file", "/tmp/points.jsonl", "\"/tmp/points.jsonl\"", &[],
@@ -317,9 +327,11 @@ fn sections_of_customers() -> Vec<Case> {
 fn cases() -> Vec<Case> {
     sections_of_ours()
         .into_iter()
+        .chain(sections_of_admin())
         .chain(sections_of_nium())
         .chain(sections_of_cases())
         .chain(sections_of_flow())
+        .chain(sections_of_keeping())
         .chain(sections_of_customers())
         .collect()
 }
