@@ -64,8 +64,7 @@
 //! 8. Time and randomness are arguments: clippy.toml bans the rest.
 //! 9. Nothing personal lies open: `tests/it/api.rs`, `tests/it/search.rs`, `tests/it/canary.rs` search database, events and log for planted names.
 //! 10. Every queue, body, page, retry and wait has a named limit (`*_MAX`, `*_WAIT`).
-//! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`,
-//!     `tests/it/timers.rs`.
+//! 11. Every state that is not final has an exit in time or an officer: `src/flow/tests.rs`, `tests/it/sweep.rs`, `tests/it/timers.rs`.
 //! 12. An endpoint delays no other, and the feed misses nothing: `tests/it/destinations.rs`, `tests/it/events.rs`.
 //! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
 //! 14. What is counted for the overview is counted once, and no page counts a table: `tests/it/overview.rs`, `benches/console`.
@@ -94,8 +93,7 @@
 //! - How a correction is merged: `src/domain/correction/merge.rs`.
 //! - What a stranger can hold on to, and who is shown out: `src/http/serve.rs`, `src/http/serve/peers.rs`, `tests/it/attacks_network.rs`,
 //!   `tests/it/attacks_flood.rs`. What changes while it runs: `src/app/reload.rs`; what is not served: `src/config/dangers.rs`.
-//! - What is promised, and which test holds it: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
-//! - Which commit a program is: `src/build.rs`.
+//! - What is promised, and by which test it is held: `config/promises.md`; what was tried against it: `tests/it/attacks.rs`, `tests/fuzz`.
 //! - What led to what, for whoever watches traces: `src/traces`, `src/worker/traced.rs`.
 //! - What an operator is told: `src/metrics`, `src/cli/doctor`, `config/alerts.yml` and its runbooks (`tests/it/alerts.rs`).
 //! - Every setting: `config/reinstate.toml`. Every route: `src/http/mod.rs`, `src/http/api/mod.rs`; what each takes and gives:

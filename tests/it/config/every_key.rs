@@ -287,6 +287,11 @@ fn sections_of_flow() -> Vec<Case> {
         case!("sweep.page_size", "10", "10", &[], |c| c.sweep.page_size == 10, "51" => "must be between 1 and 50"),
         case!("sweep.grace_seconds", "60", "60", &[], |c| c.sweep.grace.as_secs() == 60,
             "0" => "must be between 1 and 86400"),
+    ]
+}
+
+fn sections_of_keeping() -> Vec<Case> {
+    vec![
         case!("audit.checkpoint_every_seconds", "60", "60", &[], |c| c.audit.checkpoint_every.as_secs() == 60,
             "9" => "must be between 10 and 86400"),
         case!("audit.checkpoint_file", "/tmp/points.jsonl", "\"/tmp/points.jsonl\"", &[],
@@ -348,6 +353,7 @@ fn cases() -> Vec<Case> {
         .chain(sections_of_nium())
         .chain(sections_of_cases())
         .chain(sections_of_flow())
+        .chain(sections_of_keeping())
         .chain(sections_of_customers())
         .collect()
 }
