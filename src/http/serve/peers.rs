@@ -19,8 +19,9 @@ pub const CONNECTIONS_MAX: usize = 20_000;
 /// Most connections of one peer. An office behind one address has some hundred people.
 pub const PEER_CONNECTIONS_MAX: usize = 1_000;
 
-/// Most requests of one peer in a second, on average.
-pub const PEER_REQUESTS_PER_SECOND: u32 = 500;
+/// Most requests of one peer in a second, on average. Nium may be a peer whom nobody has named, and sends a callback once:
+/// what all of its customers at once would bring is far below this.
+pub const PEER_REQUESTS_PER_SECOND: u32 = 5_000;
 
 /// Most requests that are being answered at once. What is more would wait for the database anyway, and hold memory.
 pub const REQUESTS_MAX: usize = 10_000;

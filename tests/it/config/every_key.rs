@@ -132,7 +132,7 @@ fn section_of_admin() -> Vec<Case> {
     ]
 }
 
-fn sections_of_keeping() -> Vec<Case> {
+fn section_of_store() -> Vec<Case> {
     vec![
         case!("store.url", "sqlite:x.db", "\"sqlite:x.db\"", &[],
             |c| matches!(&c.store.url, StoreUrl::Sqlite(file) if file.as_os_str() == "x.db"),
@@ -348,7 +348,7 @@ fn cases() -> Vec<Case> {
     sections_of_ours()
         .into_iter()
         .chain(section_of_admin())
-        .chain(sections_of_keeping())
+        .chain(section_of_store())
         .chain(section_of_telemetry())
         .chain(sections_of_nium())
         .chain(sections_of_cases())
