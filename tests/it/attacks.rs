@@ -5,6 +5,10 @@
 //! | --- | --- |
 //! | a signed callback is replayed, cut short, or signed for another | `attacks::a_signature_that_is_replayed_only_makes_us_look_and_a_part_of_one_opens_nothing` |
 //! | the time of a check tells how much of a secret was right | `attacks::the_time_of_a_check_does_not_tell_how_much_was_right` |
+//! | an address is forged in X-Forwarded-For | `attacks_network::whoever_is_no_proxy_of_ours_says_in_vain_who_it_is`, `attacks_network::behind_a_proxy_of_ours_only_what_the_proxy_wrote_counts` |
+//! | heads that are too large or too many, bodies that are compressed or have a gigabyte, both byte by byte | `attacks_network::heads_that_are_too_much_are_refused_and_counted`, `attacks_network::what_is_compressed_is_not_unfolded_on_any_route`, `attacks_network::heads_and_bodies_that_come_byte_by_byte_are_cut_off_while_others_are_served`, `attacks_flood::bodies_of_a_gigabyte_are_refused_and_memory_stays_bounded` |
+//! | ten thousand idle connections, floods of HTTP/2 | `attacks_flood::ten_thousand_idle_and_slow_connections_do_not_slow_an_ack_down`, `attacks_flood::floods_of_http2_end_their_own_connection_and_no_other` |
+//! | paths and headers write lines of the log | `attacks_network::no_word_of_a_stranger_makes_a_line_of_the_log` |
 //! | Nium's words or the customer's drive an officer's terminal | `attacks::what_was_written_elsewhere_does_not_drive_the_terminal` |
 //! | … become HTML in the console or on the page | `console::nium_s_words_and_the_customers_are_text_and_nothing_else`, `page_attacks::niums_words_and_the_customers_are_text_and_nothing_else` |
 //! | … add lines or headers to a mail | `smtp::a_customers_fields_add_no_line_to_a_message` |

@@ -167,6 +167,9 @@ INSERT INTO event (id, customer, kind, version, at, body) VALUES ($1, $2, $3, $4
 INSERT INTO feed_reader (name, position) VALUES ('tally', $1)
          ON CONFLICT (name) DO UPDATE SET position = excluded.position
 ;
+INSERT INTO finding (customer, found_by, found_at, since, judge_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING
+;
 INSERT INTO head (customer, rank, wanted, due_at) VALUES ($1, $3, 1, $2)
              ON CONFLICT (customer) DO UPDATE SET wanted = head.wanted + 1,
                  rank = CASE WHEN head.rank < $3 THEN head.rank ELSE $3 END,
@@ -265,6 +268,8 @@ SELECT 1 FROM snapshot WHERE marked = 0 LIMIT 1
 ;
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)
 ;
+SELECT at FROM callback_log ORDER BY id LIMIT 1
+;
 SELECT at, what, version, detail FROM history WHERE customer = $1 ORDER BY id DESC LIMIT $2
 ;
 SELECT body_mark, status, sealed FROM idempotency WHERE key = $1
@@ -286,6 +291,8 @@ SELECT c.customer, c.version, c.data, c.since, c.attempts_used, c.beside, c.next
 SELECT coalesce((SELECT position FROM feed_reader WHERE name = 'tally'), 0)
 ;
 SELECT coalesce(max(position), 0) FROM event
+;
+SELECT count(*) FROM (SELECT 1 FROM audit WHERE seq IS NULL LIMIT 10000) AS waiting
 ;
 SELECT count(*) FROM (SELECT 1 FROM callback_log LIMIT 100000) AS waiting
 ;
@@ -388,6 +395,8 @@ SELECT looked_at, facts FROM snapshot WHERE customer = $1
 ;
 SELECT mark FROM mark WHERE customer = $1
 ;
+SELECT max(ended_at) FROM sweep WHERE outcome = 'complete'
+;
 SELECT min(due_at) FROM effect
              WHERE destination IS NOT NULL AND status = 'pending' AND behind = 0 AND due_at > $1 AND $2 = $2
 ;
@@ -459,6 +468,8 @@ SELECT state, count(*), min(since) FROM cases GROUP BY state
 SELECT substr(wrapped, 1, 34), customer, wrapped FROM data_key WHERE substr(wrapped, 1, 34) >= $1 ORDER BY substr(wrapped, 1, 34) LIMIT 3
 ;
 SELECT wanted > handled FROM head WHERE customer = $1
+;
+SELECT what, count, oldest, at FROM standing ORDER BY what
 ;
 SELECT wrapped FROM data_key WHERE customer = $1
 ;
