@@ -1,6 +1,6 @@
 //! The listener: plain HTTP or TLS, with a limit on everything a stranger can hold on to. A connection must finish what
 //! stands before it (PROXY protocol, handshake), send its first request, and later requests, in time; no more than a fixed
-//! number are open at once, and those that come after wait in the kernel's queue. What one peer may hold is in [`peers`].
+//! number are open at once, and those that come after wait in the kernel's queue. What one peer may hold is in `peers`.
 
 mod guest;
 mod peers;
