@@ -108,7 +108,7 @@ mod tests {
             );
         }
         assert_eq!(Place::of_decision(ana, 1), Place::of_decision(ana, 1));
-        let header = Place::fresh(Uuid::nil(), Uuid::from_u128(7 << 64)).traceparent();
+        let header = Place::fresh(Uuid::from_bytes([1; 16]), Uuid::from_u128(7 << 64)).traceparent();
         assert_eq!(header, "00-01010101010101010101010101010101-0000000000000007-01");
     }
 }
