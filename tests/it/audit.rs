@@ -242,6 +242,8 @@ async fn an_act_that_is_refused_or_repeated_leaves_no_row() {
 async fn the_record_is_listed_page_by_page_for_officers_only() {
     let house = House::start().await;
     let id = house.rejected("Ana").await;
+    let of_her = format!("customerHashId={id}");
+    house.eventually("there is more than a page", async || rows(&house, &of_her).await.len() > 2).await;
     let (mut paged, mut cursor) = (Vec::new(), String::new());
     loop {
         let (status, page) = house.get(&format!("/v1/audit?customerHashId={id}&limit=2{cursor}")).await;
@@ -251,8 +253,7 @@ async fn the_record_is_listed_page_by_page_for_officers_only() {
         cursor = format!("&cursor={next}");
     }
     // What came meanwhile stands before the first page.
-    let mut ids: Vec<Value> =
-        rows(&house, &format!("customerHashId={id}")).await.iter().map(|row| row["id"].clone()).collect();
+    let mut ids: Vec<Value> = rows(&house, &of_her).await.iter().map(|row| row["id"].clone()).collect();
     ids.retain(|id| id.as_i64() <= paged[0].as_i64());
     assert!(paged.len() > 2 && paged == ids, "{paged:?} {ids:?}");
     for (role, wanted) in [("viewer", 403), ("app", 403), ("officer", 200)] {
