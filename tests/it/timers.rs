@@ -1,5 +1,6 @@
 //! Deadlines and reminders: stored, fired once, also when the service was away when their time came.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,12 +9,15 @@ use crate::house::House;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// The reasons of the events of one kind, redeliveries left out.
+/// The reasons of the events of one kind. What is delivered twice counts once: days that pass while an answer is on its way
+/// end the lease of the delivery.
 fn reasons(house: &House, id: &str, event: &str) -> Vec<String> {
+    let mut seen = BTreeSet::new();
     let told = house.ear.all();
     let mine =
         told.iter().filter(|told| told.body["data"]["customerHashId"] == id && told.body["type"] == event);
-    mine.map(|told| told.body["data"]["reason"].as_str().unwrap().to_owned()).collect()
+    let once = mine.filter(|told| seen.insert(told.id.clone()));
+    once.map(|told| told.body["data"]["reason"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn heard(house: &House, id: &str, event: &str, wanted: &[&str]) {
