@@ -164,6 +164,10 @@ impl Operation {
         if self.role.is_some() {
             codes.extend(["token_missing_or_unknown", "internal", "store_unavailable"]);
         }
+        // Nothing is kept about somebody who was erased.
+        if self.path.starts_with("/v1/customers/{id}") && !codes.contains(&"customer_erased") {
+            codes.push("customer_erased");
+        }
         // Every role may read.
         if self.role.is_some_and(|role| role != "viewer") {
             codes.push("role_not_allowed");

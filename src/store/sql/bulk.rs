@@ -90,12 +90,13 @@ pub(in crate::store) fn next(tx: &Tx<'_>, most: usize) -> Result<Option<BulkStep
     let rows = tx.query(&format!("{BULK} WHERE ended_at IS NULL ORDER BY seq LIMIT 1"), params![])?;
     let Some(bulk) = rows.first().map(row_of).transpose()? else { return Ok(None) };
     let from = number(bulk.place.saturating_mul(CHOSEN_BYTES).saturating_add(1));
-    let bytes: Vec<u8> = tx.one(
+    // A part of nothing is NULL.
+    let bytes: Option<Vec<u8>> = tx.one(
         "SELECT substr(chosen, CAST(?2 AS INTEGER), CAST(?3 AS INTEGER)) FROM bulk WHERE seq = ?1",
         params![bulk.seq, from, number(most.saturating_mul(CHOSEN_BYTES))],
         |row| row.get(0),
     )?;
-    Ok(Some(BulkStep { bulk, chosen: unpacked(&bytes) }))
+    Ok(Some(BulkStep { bulk, chosen: unpacked(&bytes.unwrap_or_default()) }))
 }
 
 /// Law: the word is said to each customer of a step once, and how far the act came is written with it. False: the act has
