@@ -105,13 +105,6 @@ impl WrappedKey {
         self.parts().map(|(id, _)| id)
     }
 
-    /// How everything begins that the master key `id` wrapped.
-    #[must_use]
-    pub fn beginning(id: &str) -> Vec<u8> {
-        let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
-        [&[VERSION, length], id.as_bytes()].concat()
-    }
-
     /// Version, id, and the sealed rest.
     fn parts(&self) -> Option<(&str, &[u8])> {
         let (version, rest) = self.0.split_first()?;

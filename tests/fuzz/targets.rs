@@ -107,8 +107,9 @@ impl House {
     }
 }
 
-/// A request made of the input: the target up to the first line end, headers up to an empty line, and the body.
-fn request(method: &str, prefix: &str, input: &[u8]) -> Option<Request<Body>> {
+/// A request made of the input: the target up to the first line end, headers up to an empty line, and the body, which is
+/// given beside it.
+fn request<'a>(method: &str, prefix: &str, input: &'a [u8]) -> Option<(Request<Body>, &'a [u8])> {
     let (target, rest) = cut(input);
     let target = format!("{prefix}{}", std::str::from_utf8(target).ok()?);
     let peer: SocketAddr = "10.0.0.1:4711".parse().unwrap();
@@ -124,7 +125,7 @@ fn request(method: &str, prefix: &str, input: &[u8]) -> Option<Request<Body>> {
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
         request = request.header(name, HeaderValue::from_bytes(&line[colon + 1..]).ok()?);
     }
-    request.body(Body::from(body.to_vec())).ok()
+    Some((request.body(Body::from(body.to_vec())).ok()?, body))
 }
 
 fn cut(input: &[u8]) -> (&[u8], &[u8]) {
@@ -136,7 +137,7 @@ fn cut(input: &[u8]) -> (&[u8], &[u8]) {
 
 /// The compliance callback: whatever is taken names one customer, once.
 fn callback(input: &[u8]) {
-    let Some(request) = request("POST", "/callback/compliance", input) else { return };
+    let Some((request, _)) = request("POST", "/callback/compliance", input) else { return };
     let query = request.uri().query().unwrap_or_default().to_owned();
     let path = request.uri().path().to_owned();
     let status = House::ask(0, request);
@@ -155,24 +156,11 @@ fn callback(input: &[u8]) {
 
 /// The JSON flavour: what is no JSON object is never taken.
 fn webhook(input: &[u8]) {
-    let Some(request) = request("POST", "/webhook", input) else { return };
-    let body = request_body(input);
+    let Some((request, body)) = request("POST", "/webhook", input) else { return };
     let is_webhook = request.uri().path() == "/webhook";
-    let is_object = serde_json::from_slice::<Map<String, Value>>(&body).is_ok();
+    let is_object = serde_json::from_slice::<Map<String, Value>>(body).is_ok();
     let status = House::ask(0, request);
     assert!(is_object || !is_webhook || status != StatusCode::OK, "{status}");
-}
-
-fn request_body(input: &[u8]) -> Vec<u8> {
-    let (_, mut rest) = cut(input);
-    for _ in 0..HEADERS_MAX {
-        let (line, after) = cut(rest);
-        rest = after;
-        if line.is_empty() {
-            break;
-        }
-    }
-    rest.to_vec()
 }
 
 /// Everything that Nium answers, given to every reader of its answers; read twice it says the same.

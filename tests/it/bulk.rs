@@ -220,6 +220,17 @@ async fn cancelled_it_goes_no_further_and_whoever_fits_later_was_not_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_act_on_nobody_ends_and_holds_up_no_other() {
+    let house = House::start().await;
+    let nobody = begun(&house, json!({ "state": "finally_rejected" }), "offer").await;
+    fill(&house, 1);
+    let somebody = begun(&house, json!({ "state": "finally_rejected" }), "offer").await;
+    assert_eq!(ended(&house, &nobody).await["done"], 0);
+    assert_eq!(ended(&house, &somebody).await["done"], 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_takes_a_second_person_and_companies_are_left_out() {
     let house = House::with(&[("FLOW__SECOND_PERSON", "override_final")]).await;
     fill(&house, 3);

@@ -459,7 +459,7 @@ async fn a_fixed_header_may_have_several_values() {
 }
 
 /// The hex HMAC-SHA256, made with another library than the one that checks it.
-fn sign(secret: &[u8], target: &str, body: &str) -> String {
+pub(crate) fn sign(secret: &[u8], target: &str, body: &str) -> String {
     use std::fmt::Write;
 
     use hmac::{KeyInit, Mac};

@@ -134,30 +134,27 @@ async fn keys(store: &Store, config: &Config, report: &mut Report) -> Result<(),
                        customers can be read";
     let keys = &config.privacy.master_keys;
     let vault = app::open_vault(keys).map_err(|error| format!("{error:#}"))?;
-    let mut beginnings = Vec::new();
+    let used = store.masters(false).await.map_err(|error| error.to_string())?;
     for key in keys {
-        let beginning = WrappedKey::beginning(&key.id);
-        let found = store.key_beginning(beginning.clone()).await.map_err(|error| error.to_string())?;
-        beginnings.push(beginning);
-        let Some((customer, wrapped)) = found else {
+        let example = used.iter().find(|used| used.id == key.id).and_then(|used| used.examples.first());
+        let Some(example) = example else {
             report.note("keys", format!("the master key {} has wrapped nothing", key.id));
             continue;
         };
-        match vault.unwrap(&customer.to_string(), &WrappedKey::from_bytes(wrapped)) {
+        let wrapped = WrappedKey::from_bytes(example.wrapped.clone());
+        match vault.unwrap(&example.customer.to_string(), &wrapped) {
             Ok(_) => report.good("keys", format!("the master key {} opens what it has wrapped", key.id)),
             Err(_) => {
                 report.bad("keys", format!("the master key {} is not the one that wrapped", key.id), FIX);
             }
         }
     }
-    let strange = store.key_beginning_otherwise(beginnings).await.map_err(|error| error.to_string())?;
-    match strange.map(WrappedKey::from_bytes) {
+    match used.iter().find(|used| keys.iter().all(|key| key.id != used.id)) {
         None => report.good("keys", "every data key was wrapped by a master key that is configured"),
-        Some(wrapped) => {
-            let id = wrapped.master_key().unwrap_or("?").to_owned();
+        Some(strange) => {
             report.bad(
                 "keys",
-                format!("the master key {id} has wrapped data keys and is not configured"),
+                format!("the master key {} has wrapped data keys and is not configured", strange.id),
                 FIX,
             );
         }

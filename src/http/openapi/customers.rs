@@ -108,14 +108,12 @@ fn shown() -> Vec<Operation> {
             .body(schema("Hold"), [json!({ "action": "set", "reason": "Case 1001: requested by the court" })])
             .answer(200, "As asked for", schema("Held"))
             .problem("no_such_customer")
-            .problem("customer_erased")
             .problem("invalid_hold"),
         op("get", "/v1/customers/{id}/export", "Everything on file about a person")
             .role("admin")
             .about("The bundle, and beside it what is sealed, opened: the application with its documents, what Nium said, corrections, notes. That it was given out is recorded first.")
             .answer(200, "The export", schema("Export"))
             .problem("customer_hash_id_malformed")
-            .problem("customer_erased")
             .problem("no_such_customer"),
         op("post", "/v1/customers/{id}/erase", "Erase a person")
             .role("admin")
