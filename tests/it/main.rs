@@ -67,6 +67,7 @@ mod replicas;
 mod restart;
 mod retention;
 mod rfi;
+mod rollback;
 mod schema;
 mod search;
 mod serve;

@@ -140,7 +140,12 @@ impl Ground {
     }
 
     pub fn start_at(&self, number: usize) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_reinstate"))
+        self.start_as(Path::new(env!("CARGO_BIN_EXE_reinstate")), number)
+    }
+
+    /// Another release of the service, say.
+    pub fn start_as(&self, program: &Path, number: usize) -> Child {
+        Command::new(program)
             .arg("serve")
             .envs(&self.doors[number].env)
             .stdin(Stdio::null())
