@@ -25,7 +25,7 @@ use crate::proxy::Proxy;
 use crate::restart::{Ground, nothing_was_lost_and_nothing_was_done_twice};
 
 /// How long everything may take after the last trouble.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// Customers on their way at once.
 const CUSTOMERS: usize = 10;
 /// Between two callbacks of the load: 50 a second.

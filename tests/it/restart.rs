@@ -140,12 +140,16 @@ impl Ground {
     }
 
     pub fn start_at(&self, number: usize) -> Child {
-        self.start_as(Path::new(env!("CARGO_BIN_EXE_reinstate")), number)
+        self.begin(&mut Command::new(env!("CARGO_BIN_EXE_reinstate")), number)
     }
 
-    /// Another release of the service, say.
+    /// Another release of the service, which has another configuration and does not read ours.
     pub fn start_as(&self, program: &Path, number: usize) -> Child {
-        Command::new(program)
+        self.begin(Command::new(program).current_dir(program.parent().unwrap()), number)
+    }
+
+    fn begin(&self, program: &mut Command, number: usize) -> Child {
+        program
             .arg("serve")
             .envs(&self.doors[number].env)
             .stdin(Stdio::null())

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
-use crate::replicas::{Fleet, PAUSE, Traffic, seed, shared};
+use crate::database::on_postgres;
+use crate::replicas::{Fleet, PATIENCE, PAUSE, Traffic, seed, shared};
 use crate::restart::Ground;
 
 /// Customers who come back between two changes.
@@ -30,6 +31,17 @@ async fn the_record_is_whole(ground: &Ground) {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
+/// What the release before says of a newer file; it changes nothing. With PostgreSQL it runs.
+async fn it_refuses_a_newer_file(ground: &Ground) {
+    let program = before();
+    let mut serve = Command::new(&program);
+    serve.arg("serve").current_dir(program.parent().unwrap()).envs(ground.env()).kill_on_drop(true);
+    let refused =
+        tokio::time::timeout(PATIENCE, serve.output()).await.expect("it refuses at its start").unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("the database has schema"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tests/rollback builds the release before, and runs this"]
 async fn an_upgrade_is_taken_back_and_made_again_and_nobody_is_lost() {
@@ -40,12 +52,19 @@ async fn an_upgrade_is_taken_back_and_made_again_and_nobody_is_lost() {
     let mut service = ground.start_as(&before(), 0);
     ground.first_sweep_is_over().await;
     let mut traffic = Traffic::start(&ground, PAUSE);
-    for program in [this(), before(), this()] {
+    for upgraded in [true, false, true] {
         traffic.until_more_came_back(&ground, SOME).await;
         let pid = service.id().unwrap().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
         assert!(sent.success() && service.wait().await.unwrap().success());
-        service = ground.start_as(&program, 0);
+        service = if upgraded {
+            ground.start()
+        } else if on_postgres() {
+            ground.start_as(&before(), 0)
+        } else {
+            it_refuses_a_newer_file(&ground).await;
+            ground.start()
+        };
     }
     traffic.until_more_came_back(&ground, SOME).await;
     traffic.end(&ground, seed).await;
