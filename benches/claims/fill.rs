@@ -32,6 +32,38 @@ pub(crate) async fn heads(place: &Place, from: u64, to: u64) -> Result<()> {
     Ok(())
 }
 
+/// Runs a statement for the numbers 1 to `most`, each of them `i`; `{id}` in it is that customer.
+pub(crate) async fn each(place: &Place, most: u32, statement: &str) -> Result<()> {
+    match place {
+        Place::Sqlite(file) => {
+            let id = "unhex(printf('%032x', i))";
+            let numbers =
+                format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most})");
+            let statement = statement.replace("{blob}", "randomblob(2000)").replace("{id}", id);
+            open(file)?.execute_batch(&statement.replacen("SELECT", &format!("{numbers} SELECT"), 1))?;
+        }
+        Place::Postgres(options) => {
+            let id = "decode(lpad(to_hex(i), 32, '0'), 'hex')";
+            let statement =
+                statement.replace("{blob}", "decode(repeat('0b', 2000), 'hex')").replace("{id}", id);
+            let numbers = format!("FROM generate_series(1, {most}) AS n (i)");
+            run(options, &[&statement.replace("FROM n", &numbers)]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A number that the database gives.
+pub(crate) async fn number(place: &Place, sql: &str) -> Result<i64> {
+    match place {
+        Place::Sqlite(file) => Ok(open(file)?.query_row(sql, [], |row| row.get(0))?),
+        Place::Postgres(options) => {
+            let rows = run(options, &[sql]).await?;
+            Ok(rows.first().and_then(|row| row.first()).context("no row")?.parse()?)
+        }
+    }
+}
+
 fn open(file: &Path) -> Result<Connection> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(std::time::Duration::from_mins(10))?;

@@ -7,7 +7,7 @@
 //! cargo bench --bench claims -- --store-url postgres://…          the same on an empty PostgreSQL database
 //! cargo bench --bench claims -- --store-url postgres://… --churn  callbacks, folds, claims, commits, events
 //!   … --churn plain                                               the same without the settings of the tables
-//! cargo bench --bench claims -- --store-url postgres://… --retention   intake beside the cleaning up of old callbacks
+//! cargo bench --bench claims -- --retention                       intake beside cleaning up, on either database
 //! ```
 //!
 //! Figures are ratios within one run: absolute times move from machine to machine. These were had beside others on two cores,
@@ -60,7 +60,7 @@ struct Args {
     /// `plain` takes fill factors and autovacuum settings away first.
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "set")]
     churn: Option<Settings>,
-    /// Callbacks come in while a million old ones are cleaned up.
+    /// Callbacks come in while a million old ones are cleaned up, and what many closed cases need no more.
     #[arg(long)]
     retention: bool,
     /// Customers of the churn.
