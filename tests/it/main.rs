@@ -43,6 +43,7 @@ mod lifecycle;
 mod list;
 mod listener;
 mod mail;
+mod memory;
 mod model;
 mod moves;
 mod officer;
