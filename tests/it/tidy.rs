@@ -247,11 +247,16 @@ fn banned_words_stay_out() {
         concat!("#[", "allow("),
         concat!("#[", "ignore"),
     ];
+    // What needs another release's binary runs in the script that builds one.
+    let elsewhere = concat!("#[", "ignore = \"tests/rollback builds the release before, and runs this\"]");
     for (path, text) in files("src", "rs").into_iter().chain(files("tests", "rs")) {
+        let text = text.replace(elsewhere, "");
         for word in banned {
             assert!(!text.contains(word), "{} says {word}", path.display());
         }
     }
+    let runs_it = std::fs::read_to_string(root().join("tests/rollback")).unwrap();
+    assert!(runs_it.contains("--ignored rollback::"), "tests/rollback runs what is left out elsewhere");
     for name in ["utils", "common", "types", "helpers", "core"] {
         let twin = |ending: &str| root().join(format!("src/{name}{ending}")).exists();
         assert!(!twin("") && !twin(".rs"), "src/{name} would be a drawer for everything");
