@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,6 +37,7 @@ use self::console::ConsoleState;
 use self::correct::CorrectState;
 use self::error::Problem;
 use self::health::HealthState;
+use crate::metrics::Refusals;
 
 /// The longest an admin request may take: an upload of 16 MiB over a slow line included.
 const ADMIN_LIMIT: Duration = Duration::from_mins(1);
@@ -50,11 +51,14 @@ pub fn public_router(
     correct: Option<Arc<CorrectState>>,
     health: &Arc<HealthState>,
 ) -> Router {
+    let page = correct.map(correct::router).unwrap_or_default();
+    let page = counted(page.method_not_allowed_fallback(method_not_allowed), health, "page");
+    let elsewhere = counted(Router::new().fallback(not_found), health, "elsewhere");
     callback::router(callbacks)
-        .merge(correct.map(correct::router).unwrap_or_default())
+        .merge(page)
         .merge(health::router(health))
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .merge(elsewhere)
         .layer(CatchPanicLayer::custom(panicked))
 }
 
@@ -78,15 +82,27 @@ pub fn admin_router(api: &Arc<ApiState>, console: &Arc<ConsoleState>, health: &A
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ADMIN_LIMIT))
         // Innermost: a panic is one request's trouble.
         .layer(CatchPanicLayer::custom(panicked));
-    api::router(api)
+    let api = api::router(api)
         .merge(health::metrics_router(health))
         .merge(openapi::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layers)
-        // Pages for people have answers of their own, with headers of their own.
-        .merge(console::router(console).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(log_request)))
-        .merge(health::admin_router(health))
+        .layer(layers);
+    // Pages for people have answers of their own, with headers of their own.
+    let console =
+        console::router(console).layer(CatchPanicLayer::custom(panicked)).layer(from_fn(log_request));
+    counted(api, health, "api").merge(counted(console, health, "console")).merge(health::admin_router(health))
+}
+
+/// Counts what a part of the service refuses, as the caller sees it.
+fn counted(router: Router, health: &HealthState, part: &'static str) -> Router {
+    router.layer(from_fn_with_state(Arc::new(health.metrics.refusals.of(part)), count_refusal))
+}
+
+async fn count_refusal(State(refusals): State<Arc<Refusals>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    refusals.count(response.status().as_u16());
+    response
 }
 
 async fn not_found() -> Problem {

@@ -3,6 +3,7 @@
 
 mod doors;
 mod intake;
+mod refusals;
 mod reload;
 mod rows;
 mod timing;
@@ -14,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::doors::DoorMetrics;
 pub use self::intake::IntakeMetrics;
+pub use self::refusals::{RefusalMetrics, Refusals};
 pub use self::reload::ReloadMetrics;
 pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
@@ -25,6 +27,8 @@ pub struct Metrics {
     registry: Registry,
     /// What the listeners count.
     pub doors: DoorMetrics,
+    /// What was refused, and by which part.
+    pub refusals: RefusalMetrics,
     /// Which configuration runs.
     pub reload: ReloadMetrics,
     /// What the intake counts.
@@ -50,8 +54,10 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("reinstate");
-        let (doors, reload) = (DoorMetrics::default(), ReloadMetrics::default());
+        let (doors, refusals) = (DoorMetrics::default(), RefusalMetrics::default());
         doors.register(&mut registry);
+        refusals.register(&mut registry);
+        let reload = ReloadMetrics::default();
         reload.register(&mut registry);
         let (intake, work, rows) = (IntakeMetrics::default(), WorkMetrics::default(), RowMetrics::default());
         intake.register(&mut registry);
@@ -64,7 +70,7 @@ impl Metrics {
             "Spans that were dropped: the collector did not take them, or the queue was full",
             traces_dropped.clone(),
         );
-        Self { registry, doors, reload, intake, work, rows, traces_sent, traces_dropped }
+        Self { registry, doors, refusals, reload, intake, work, rows, traces_sent, traces_dropped }
     }
 
     /// Everything in the OpenMetrics text format.

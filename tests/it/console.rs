@@ -13,7 +13,7 @@ use crate::house::{House, TOKEN};
 const PASSWORD: &str = "correct horse battery";
 
 /// Runs a command beside the service.
-fn command(house: &House, args: &[&str], input: &str) -> (bool, String) {
+pub fn command(house: &House, args: &[&str], input: &str) -> (bool, String) {
     use std::io::Write;
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_reinstate"))
         .args(args)
@@ -30,20 +30,20 @@ fn command(house: &House, args: &[&str], input: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-fn person(house: &House, name: &str, role: &str) {
+pub fn person(house: &House, name: &str, role: &str) {
     let (ok, said) =
         command(house, &["people", "add", name, "--role", role, "--password-file", "-"], PASSWORD);
     assert!(ok, "{said}");
 }
 
-async fn sign_in(house: &House, name: &str) -> Browser {
+pub async fn sign_in(house: &House, name: &str) -> Browser {
     let mut browser = Browser::at(house.admin);
     browser.fill("/sign-in", &[("name", name), ("password", PASSWORD)]).await.leads_to("/");
     browser
 }
 
 /// Somebody with the token of the configuration.
-async fn administrator(house: &House) -> Browser {
+pub async fn administrator(house: &House) -> Browser {
     let mut browser = Browser::at(house.admin);
     browser.fill("/sign-in", &[("token", TOKEN)]).await.leads_to("/");
     browser

@@ -12,6 +12,7 @@ mod api;
 mod attacks;
 mod attacks_flood;
 mod attacks_network;
+mod attacks_refused;
 mod audit;
 mod browser;
 mod bulk;
