@@ -74,7 +74,13 @@ impl Browser {
         Self { http, base, cookies: Vec::new(), language: "en", always: Vec::new() }
     }
 
-    pub async fn send(&mut self, method: Method, path: &str, body: Option<(String, Vec<u8>)>) -> Seen {
+    /// Asks, and leaves the answer's body unread.
+    pub async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<(String, Vec<u8>)>,
+    ) -> reqwest::Response {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
@@ -97,6 +103,11 @@ impl Browser {
                 self.cookies.push((name.to_owned(), value.to_owned()));
             }
         }
+        answer
+    }
+
+    pub async fn send(&mut self, method: Method, path: &str, body: Option<(String, Vec<u8>)>) -> Seen {
+        let answer = self.ask(method, path, body).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         Seen { status, headers, text: answer.text().await.unwrap() }
     }
@@ -112,9 +123,7 @@ impl Browser {
 
     /// Sends a form with these fields.
     pub async fn fill(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let fields: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        self.post(path, &fields.join("&")).await
+        self.post(path, &written(fields)).await
     }
 
     /// A form with files: an entry is a file where it has a name of one.
@@ -137,6 +146,12 @@ impl Browser {
         let form = page.field("form");
         self.fill(path, &[&[("form", form.as_str())], fields].concat()).await
     }
+}
+
+/// A form as a browser writes it.
+pub fn written(fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+    fields.collect::<Vec<_>>().join("&")
 }
 
 fn encoded(text: &str) -> String {

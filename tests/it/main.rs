@@ -26,6 +26,7 @@ mod config;
 mod console;
 mod console_looks;
 mod console_pages;
+mod console_roles;
 mod crash;
 mod damage;
 mod database;
