@@ -16,8 +16,10 @@ use tokio::process::Child;
 
 use crate::certificates::Authority;
 use crate::database::Database;
-use crate::house::{Ear, client, environment, lasting_address, listener, spawn};
+use crate::house::{Ear, application, client, environment, lasting_address, listener, spawn};
+use crate::restart::Ground;
 use crate::serve::{reinstate, signal};
+use crate::smtp;
 
 const CALLBACK: &str = "/callback/compliance?customerHashId=0d6a1c54-7c1b-4b0e-8f38-3f1f2f6f9a01";
 const TOKENS: [&str; 2] = ["first-token-of-the-tests", "second-token-of-the-tests"];
@@ -308,6 +310,110 @@ async fn certificates_are_read_again_and_bad_ones_are_left() {
     let refused = "reinstate_certificate_reload_total{listener=\"public\",outcome=\"refused\"}";
     service.eventually(refused, async || service.metric(refused).await == Some(1)).await;
     assert!(is_served(&new).await && service.log().contains("the one before stays in use"));
+}
+
+/// A service that writes to customers, with the mail server's address in a file.
+struct Writing {
+    folder: tempfile::TempDir,
+    ground: Ground,
+    child: Child,
+}
+
+impl Writing {
+    async fn start(server: &smtp::Server, login: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ground = Ground::new(folder.path()).await;
+        let page = format!("http://{}", ground.door().public);
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let ground = ground
+            .set("PUBLIC__URL", &page)
+            .set("NOTIFY__EMAIL__FROM", "kyc@example.test")
+            .set("NOTIFY__EMAIL__SMTP_URL_FILE", &path("smtp-url"))
+            .set("NOTIFY__EMAIL__CA_FILE", &path("mail-ca.pem"))
+            .set("TELEMETRY__LOG", "info");
+        point(folder.path(), server, login);
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = reinstate(folder.path(), &["serve"])
+            .envs(ground.env())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        ground.first_sweep_is_over().await;
+        Self { folder, ground, child }
+    }
+
+    async fn metric(&self, sample: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.ground.door().admin);
+        let text = self.ground.http.get(url).send().await.unwrap().text().await.unwrap();
+        let mut lines = text.lines();
+        lines.find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok()).unwrap()
+    }
+
+    async fn eventually(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        for _ in 0..2_000 {
+            if is_so().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it never happened: {what}\n{}", self.log());
+    }
+
+    async fn reload(&self, outcome: &str) {
+        let sample = format!("reinstate_config_reload_total{{outcome=\"{outcome}\"}}");
+        let before = self.metric(&sample).await;
+        signal(&self.child, "HUP");
+        self.eventually(&sample, async || self.metric(&sample).await > before).await;
+    }
+
+    async fn rejected(&self, name: &str) {
+        self.ground.rejected(&application(name), "Name mismatch").await;
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+}
+
+/// Where the service is to write through from now on.
+fn point(folder: &Path, server: &smtp::Server, login: &str) {
+    write(folder, "smtp-url", &server.url(login));
+    std::fs::copy(server.authority(), folder.join("mail-ca.pem")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_and_its_password_change_without_a_restart() {
+    let old = smtp::Server::start("starttls", &["--login", "user:right"]);
+    let new = smtp::Server::start("implicit", &["--login", "other:sesame"]);
+    let service = Writing::start(&old, "user:wr0ng@").await;
+    service.rejected("Ana").await;
+    let refused = async || old.said("login").iter().any(|line| line["good"] == false);
+    service.eventually("the password is refused", refused).await;
+    assert!(old.mails("ana@example.test").is_empty());
+
+    point(service.folder.path(), &old, "user:right@");
+    service.reload("applied").await;
+    service.eventually("ana is written to", async || !old.mails("ana@example.test").is_empty()).await;
+
+    // Another server, under another authority, with another way to be private.
+    point(service.folder.path(), &new, "other:sesame@");
+    service.reload("applied").await;
+    service.rejected("Bo").await;
+    service.eventually("bo is written to", async || !new.mails("bo@example.test").is_empty()).await;
+    assert!(old.mails("bo@example.test").is_empty());
+
+    // What is no address changes nothing.
+    write(service.folder.path(), "smtp-url", "smtp://other:sesame@elsewhere.test:25?tls=none");
+    service.reload("refused").await;
+    service.rejected("Cy").await;
+    service.eventually("cy is written to", async || !new.mails("cy@example.test").is_empty()).await;
+    let log = service.log();
+    assert_eq!(log.matches("in_effect=\"notify.email.smtp_url\"").count(), 2, "{log}");
+    for secret in ["wr0ng", "user:right", "sesame"] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -253,6 +253,20 @@ impl Ground {
         acknowledged
     }
 
+    /// A customer of ours whom Nium has rejected with this remark, and to whom reinstatement is offered.
+    pub async fn rejected(&self, application: &Value, remark: &str) -> String {
+        let key = application["email"].to_string();
+        let made = self.insist(Method::POST, "/v1/customers", &key, application, 201).await;
+        let id = made["customerHashId"].as_str().unwrap().to_owned();
+        let transition = format!("{}/__sim/customers/{id}/transition", self.sim.base_url());
+        let says = json!({ "complianceStatus": "REJECT", "complianceRemarks": remark });
+        self.http.post(transition).json(&says).send().await.unwrap();
+        while self.state(&id).await.is_none_or(|state| state != "awaiting_correction") {
+            tokio::time::sleep(PAUSE).await;
+        }
+        id
+    }
+
     pub async fn what_is_stuck(&self) -> String {
         let mut told = String::new();
         for path in ["/v1/jobs", "/v1/sweeps?limit=3", "/v1/customers?limit=200"] {

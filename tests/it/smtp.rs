@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::house::{House, Plan, application};
 
 /// How the server speaks, and what it wants.
-struct Server {
+pub struct Server {
     program: Child,
     folder: tempfile::TempDir,
     port: u16,
@@ -30,7 +30,7 @@ impl Drop for Server {
 
 impl Server {
     /// A server on this machine; its certificate is for `localhost`.
-    fn start(tls: &'static str, more: &[&str]) -> Self {
+    pub fn start(tls: &'static str, more: &[&str]) -> Self {
         Self::named("localhost", tls, more)
     }
 
@@ -60,12 +60,12 @@ impl Server {
         Self { program, folder, port, tls }
     }
 
-    fn authority(&self) -> PathBuf {
+    pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
     }
 
     /// Where the service reaches it; `login` is `user:password@`.
-    fn url(&self, login: &str) -> String {
+    pub fn url(&self, login: &str) -> String {
         let scheme = if self.tls == "implicit" { "smtps" } else { "smtp" };
         format!("{scheme}://{login}localhost:{}", self.port)
     }
@@ -93,11 +93,11 @@ impl Server {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    fn said(&self, what: &str) -> Vec<Value> {
+    pub fn said(&self, what: &str) -> Vec<Value> {
         self.log().into_iter().filter(|line| line["what"] == what).collect()
     }
 
-    fn mails(&self, to: &str) -> Vec<Value> {
+    pub fn mails(&self, to: &str) -> Vec<Value> {
         self.said("mail").into_iter().filter(|mail| mail["to"] == json!([to])).collect()
     }
 
