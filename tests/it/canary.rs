@@ -10,9 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::visits::Trail;
 use crate::house::{PNG, TOKEN, application};
 use crate::restart::Ground;
+use crate::smtp;
 use crate::traces::{Collector, KEY};
+
+mod visits;
 
 /// What is planted: nothing else holds these words.
 const PLANTED: [&str; 12] = [
@@ -30,12 +34,18 @@ const PLANTED: [&str; 12] = [
     "canaries sing of it",
 ];
 
-/// The application of the customer who is planted.
-fn planted() -> Value {
+/// What the mail server wants to hear.
+const MAIL_PASSWORD: &str = "sesame-of-the-canaries";
+
+/// The remark of the rejections.
+const REMARK: &str = "Name mismatch: canaries sing of it";
+
+/// The application of a customer who is planted.
+fn planted(email: &str) -> Value {
     let mut form = application("Wrongnamed");
     for (field, value) in [
         ("lastName", "Quillfeather"),
-        ("email", "canary.mail@example.test"),
+        ("email", email),
         ("mobile", "91827364"),
         ("dateOfBirth", "1971-07-13"),
         ("billingAddress1", "77 Quetzal Lane"),
@@ -67,24 +77,34 @@ fn clean(what: &str, text: &str) {
         }
     }
     assert!(!text.contains(&PNG[20..60]), "{what} holds a document");
-    for secret in [TOKEN, crate::house::API_KEY, crate::house::SECRET, KEY] {
+    for secret in [TOKEN, crate::house::API_KEY, crate::house::SECRET, KEY, MAIL_PASSWORD] {
         assert!(!text.contains(secret), "{what} holds a secret");
     }
+}
+
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    while !is_so().await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Another customer opens the link of the mail and corrects on the page; an officer looks at the case.
+async fn visits(ground: &Ground, server: &smtp::Server) -> Trail {
+    let (mut trail, address) = (Trail::default(), "canary.mail.two@example.test");
+    let id = ground.rejected(&planted(address), REMARK).await;
+    until(async || !server.mails(address).is_empty()).await;
+    visits::corrects(ground, server, address, &mut trail).await;
+    until(async || ground.state(&id).await.is_some_and(|state| state == "reinstated")).await;
+    until(async || !server.mails("canary.mail.new@example.test").is_empty()).await;
+    visits::reads(ground, &id, REMARK, &mut trail).await;
+    trail
 }
 
 /// A rejected customer is found, corrects, and comes back; wrong questions are asked on the way. Gives every answer that is an
 /// error, and every address that was asked.
 async fn journey(ground: &Ground) -> (String, String) {
     let mut errors = Vec::new();
-    let answer = ground.insist(Method::POST, "/v1/customers", "canary", &planted(), 201).await;
-    let id = answer["customerHashId"].as_str().unwrap().to_owned();
-    let transition = format!("{}/__sim/customers/{id}/transition", ground.sim.base_url());
-    let says =
-        json!({ "complianceStatus": "REJECT", "complianceRemarks": "Name mismatch: canaries sing of it" });
-    ground.http.post(transition).json(&says).send().await.unwrap();
-    while ground.state(&id).await.is_none_or(|state| state != "awaiting_correction") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let id = ground.rejected(&planted("canary.mail@example.test"), REMARK).await;
     let corrections = format!("/v1/customers/{id}/corrections");
     for (path, body) in [
         (corrections.clone(), json!({ "fields": { "dateOfBirth": "1971-07-13T canary.mail" } })),
@@ -119,13 +139,9 @@ async fn journey(ground: &Ground) -> (String, String) {
     errors.push(ground.http.post(callback).send().await.unwrap().text().await.unwrap());
     let fields = json!({ "fields": { "firstName": "Zanzibarella" } });
     ground.insist(Method::POST, &corrections, "canary-correction", &fields, 202).await;
-    while ground.state(&id).await.is_none_or(|state| state != "reinstated") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(async || ground.state(&id).await.is_some_and(|state| state == "reinstated")).await;
     for event in ["customer.rejected", "customer.reinstated"] {
-        while ground.told().iter().all(|told| told.body["type"] != event) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until(async || ground.told().iter().any(|told| told.body["type"] == event)).await;
     }
     let urls = serde_json::to_string(&ground.sim.journal()).unwrap();
     (errors.join("\n"), urls)
@@ -135,8 +151,14 @@ async fn nothing_personal_is_emitted(format: &str) {
     let folder = tempfile::tempdir().unwrap();
     let collector = Collector::default();
     let address = collector.listen().await;
+    let server = smtp::Server::start("starttls", &["--login", &format!("canaries:{MAIL_PASSWORD}")]);
     let ground = Ground::new(folder.path()).await;
+    let page = format!("http://{}", ground.door().public);
     let ground = ground
+        .set("PUBLIC__URL", &page)
+        .set("NOTIFY__EMAIL__FROM", "kyc@example.test")
+        .set("NOTIFY__EMAIL__SMTP_URL", &server.url(&format!("canaries:{MAIL_PASSWORD}@")))
+        .set("NOTIFY__EMAIL__CA_FILE", &server.authority().display().to_string())
         .set("TELEMETRY__LOG", "trace")
         .set("TELEMETRY__FORMAT", format)
         .set("TELEMETRY__OTLP_ENDPOINT", &format!("http://{address}"))
@@ -154,6 +176,7 @@ async fn nothing_personal_is_emitted(format: &str) {
     ground.first_sweep_is_over().await;
     ground.nium_is_behind().await;
     let (errors, urls) = journey(&ground).await;
+    let trail = visits(&ground, &server).await;
     let scrape = format!("http://{}/metrics", ground.doors[0].admin);
     let scrape = ground.http.get(scrape).send().await.unwrap().text().await.unwrap();
     let id = running.id().unwrap().to_string();
@@ -173,6 +196,7 @@ async fn nothing_personal_is_emitted(format: &str) {
     clean("an event", &told.join("\n").replace(KEY, ""));
     clean("an error", &errors);
     clean("an address that was asked", &urls);
+    trail.is_clean(&server, &logged);
     // A line of the log leads to its trace.
     let line = logged.lines().find(|line| line.contains("told the app backend")).unwrap();
     let is_traced =
