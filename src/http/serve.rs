@@ -3,6 +3,7 @@
 //! number are open at once, and those that come after wait in the kernel's queue. What one peer may hold is in `peers`.
 
 mod guest;
+mod patient;
 mod peers;
 mod proxy;
 mod tls;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::guest::Guest;
+use self::patient::Patient;
 pub use self::peers::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, Known, Limits, PEER_CONNECTIONS_MAX, PEER_REQUESTS_PER_SECOND,
     REQUESTS_MAX,
@@ -44,6 +46,10 @@ pub const FIRST_REQUEST_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle before the next head is complete. Longer than the 60 s after which common proxies
 /// and clients drop an idle connection: if we dropped it first, a callback just sent into it would be lost.
 pub const NEXT_REQUEST_WAIT: Duration = Duration::from_secs(75);
+
+/// How long a peer may take nothing of an answer. A full socket is noticed at once, a peer of HTTP/2 that makes no room for one
+/// of its answers when its connection is looked at next ([`NEXT_REQUEST_WAIT`]).
+pub const ANSWER_WAIT: Duration = Duration::from_mins(1);
 
 /// Most requests at once on one HTTP/2 connection.
 const HTTP2_STREAMS_MAX: u32 = 128;
@@ -118,6 +124,8 @@ pub struct Options {
     pub first_request_wait: Duration,
     /// Limit of every later head, idle time included.
     pub next_request_wait: Duration,
+    /// Limit of the time in which a peer takes no byte of an answer.
+    pub answer_wait: Duration,
     /// What is counted.
     pub metrics: DoorMetrics,
 }
@@ -132,6 +140,7 @@ impl Default for Options {
             handshake_wait: HANDSHAKE_WAIT,
             first_request_wait: FIRST_REQUEST_WAIT,
             next_request_wait: NEXT_REQUEST_WAIT,
+            answer_wait: ANSWER_WAIT,
             metrics: DoorMetrics::default(),
         }
     }
@@ -202,6 +211,8 @@ enum Ended {
     SlowHead,
     /// The head of a request was too large.
     HeadTooLarge,
+    /// Its peer took nothing of an answer.
+    SlowReader,
     /// What came was no request.
     NotHttp,
     /// HTTP/2 was spoken wrongly, or as an attack.
@@ -209,13 +220,14 @@ enum Ended {
 }
 
 impl Ended {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::NoBalancer,
         Self::NoProxyHeader,
         Self::PeerConnections,
         Self::Handshake,
         Self::SlowHead,
         Self::HeadTooLarge,
+        Self::SlowReader,
         Self::NotHttp,
         Self::Http2,
     ];
@@ -229,6 +241,7 @@ impl Ended {
             Self::Handshake => "handshake",
             Self::SlowHead => "slow_head",
             Self::HeadTooLarge => "head_too_large",
+            Self::SlowReader => "slow_reader",
             Self::NotHttp => "not_http",
             Self::Http2 => "http2",
         }
@@ -246,7 +259,13 @@ impl Ended {
         if error.is_timeout() {
             return Some(Self::SlowHead);
         }
-        let http2 = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+        let cause = std::error::Error::source(error)?;
+        let http2 = cause.downcast_ref::<h2::Error>();
+        let io = cause.downcast_ref::<io::Error>().or_else(|| http2?.get_io());
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return Some(Self::SlowReader);
+        }
+        let http2 = http2?;
         (!http2.is_io() && !http2.is_remote()).then_some(Self::Http2)
     }
 }
@@ -306,6 +325,7 @@ impl Door {
             listener: self.options.name,
             metrics: self.options.metrics.clone(),
         };
+        let stream = Patient::new(stream, self.options.answer_wait);
         let Some(tls) = &self.options.tls else {
             return self.talk(stream, guest, &visit).await;
         };
@@ -361,6 +381,9 @@ impl Door {
                     talking.as_mut().graceful_shutdown();
                 }
                 () = &mut patience => {
+                    if visit.is_stuck(self.options.answer_wait) {
+                        return Err(Ended::SlowReader);
+                    }
                     // HTTP/2 itself lets a connection be idle for as long as its other side answers to pings.
                     let idle = visit.begun() == begun && !visit.is_busy();
                     if idle {

@@ -4,7 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
+use axum::http::Request;
 use axum::routing::get;
 use reinstate::http::serve::{self, Handle, Limits, Options};
 use reinstate::metrics::DoorMetrics;
@@ -21,6 +23,9 @@ const NEVER: Duration = Duration::from_mins(10);
 /// After this time a test gives up. Shorter than the library's own limits, so that they cannot stand in for ours.
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
+/// More than what the system keeps of an answer that nobody reads.
+const LARGE: usize = 64 * 1024 * 1024;
+
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 pub struct Server {
@@ -35,7 +40,8 @@ pub fn start(options: Options) -> Server {
     let address = listener.local_addr().unwrap();
     let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
     let slow = || async { std::future::pending::<()>().await };
-    let router = Router::new().route("/", get(peer)).route("/slow", get(slow));
+    let large = || async { vec![b'x'; LARGE] };
+    let router = Router::new().route("/", get(peer)).route("/slow", get(slow)).route("/large", get(large));
     let handle = Handle::new();
     let mut running = JoinSet::new();
     let (stop, metrics) = (handle.clone(), options.metrics.clone());
@@ -49,6 +55,7 @@ pub fn unlimited() -> Options {
         handshake_wait: NEVER,
         first_request_wait: NEVER,
         next_request_wait: NEVER,
+        answer_wait: NEVER,
         ..Options::default()
     }
 }
@@ -100,6 +107,74 @@ async fn half_a_later_head_is_cut_off() {
     half.write_all(&REQUEST[..20]).await.unwrap();
     closed(&mut half).await;
     closed(&mut idle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_an_answer_is_left_and_who_reads_gets_all_of_it() {
+    let server = start(Options { answer_wait: 4 * SHORT, ..unlimited() });
+    let ask = async |how: &str| {
+        let mut socket = server.connect().await;
+        let request = format!("GET /large HTTP/1.1\r\nhost: x\r\nconnection: {how}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        socket
+    };
+    let silent = [ask("keep-alive").await, ask("close").await];
+    let mut answer = Vec::new();
+    let mut honest = ask("close").await;
+    tokio::time::timeout(PATIENCE, honest.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.len() > LARGE, "{}", answer.len());
+    let (open, left) =
+        (server.metrics.open("public"), server.metrics.connections_refused("public", "slow_reader"));
+    tokio::time::timeout(PATIENCE, async {
+        while open.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(left.get(), 2);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn who_makes_no_room_for_an_answer_by_http2_is_left_whatever_else_it_asks() {
+    let wait = 2 * SHORT;
+    let server = start(Options {
+        first_request_wait: wait,
+        next_request_wait: SHORT,
+        answer_wait: wait,
+        ..unlimited()
+    });
+    let mut shut = h2::client::Builder::new();
+    let shut = shut.initial_window_size(0).handshake::<_, Bytes>(server.connect().await);
+    let (mut client, connection) = shut.await.unwrap();
+    let mut running = JoinSet::new();
+    running.spawn(connection);
+    let mut held = Vec::new();
+    tokio::time::timeout(PATIENCE, async {
+        // A connection that goes on asking is not idle, and an answer that waits is not over.
+        while let Ok(ready) = client.clone().ready().await {
+            client = ready;
+            let request = Request::get("http://x/").body(()).unwrap();
+            let Ok((answer, _)) = client.send_request(request, true) else { break };
+            let Ok(answer) = answer.await else { break };
+            assert_eq!(answer.status().as_u16(), 200);
+            if held.is_empty() {
+                held.push(answer);
+            }
+        }
+    })
+    .await
+    .unwrap();
+    let open = server.metrics.open("public");
+    tokio::time::timeout(PATIENCE, async {
+        while open.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(server.metrics.connections_refused("public", "slow_reader").get(), 1);
 }
 
 #[tokio::test]

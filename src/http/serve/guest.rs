@@ -19,7 +19,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tower::Service as _;
 
-use super::peers::{Busy, Stay, Visit, Weight};
+use super::peers::{Busy, Leave, Stay, Visit, Weight};
 use crate::http::error::Problem;
 use crate::metrics::DoorMetrics;
 
@@ -96,11 +96,12 @@ impl Future for Answering {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));
         let held = self.held.take();
         Poll::Ready(answer.map(|answer| {
-            // It is answered when its body is, which may take as long as the reader likes.
+            // It is answered when its body is: as long as the reader takes something of it.
             if answer.body().is_end_stream() {
                 answer
             } else {
-                answer.map(|body| Body::new(Leaving { body, _held: held }))
+                let (leave, weight) = held.map(|(stay, weight)| (Leave::of(stay), weight)).unzip();
+                answer.map(|body| Body::new(Leaving { body, leave, _weight: weight.flatten() }))
             }
         }))
     }
@@ -109,7 +110,8 @@ impl Future for Answering {
 /// The body of an answer, and what its request holds.
 struct Leaving {
     body: Body,
-    _held: Option<Held>,
+    leave: Option<Leave>,
+    _weight: Option<Arc<Weight>>,
 }
 
 impl HttpBody for Leaving {
@@ -120,6 +122,9 @@ impl HttpBody for Leaving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(leave) = &self.leave {
+            leave.asked();
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -3,10 +3,10 @@
 //! A *peer* is an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of those has them all. Those
 //! whose address stands for many (our own proxies, Nium, this machine) are *known* and held to the totals alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -153,6 +153,7 @@ impl Peers {
             peer,
             begun: AtomicU64::new(0),
             running: AtomicUsize::new(0),
+            leaving: Mutex::default(),
             was_told: AtomicBool::new(false),
         };
         Some(Arc::new(visit))
@@ -203,6 +204,8 @@ pub(super) struct Visit {
     begun: AtomicU64,
     /// Requests of it that are being answered.
     running: AtomicUsize,
+    /// Answers whose bodies are on their way: when more of each was last asked for, by its number.
+    leaving: Mutex<BTreeMap<u64, Instant>>,
     was_told: AtomicBool,
 }
 
@@ -221,6 +224,16 @@ impl Visit {
     /// Whether a request is being answered.
     pub(super) fn is_busy(&self) -> bool {
         self.running.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether an answer waits whose peer has made no room for more of it since `wait` ago. HTTP/2 lets a peer do that to one
+    /// answer and go on with others, so each is looked at.
+    pub(super) fn is_stuck(&self, wait: Duration) -> bool {
+        self.leaving().values().any(|asked| asked.elapsed() > wait)
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True the first time.
@@ -266,6 +279,37 @@ impl Drop for Stay {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
         self.0.peers.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer whose body is on its way; over when it is dropped.
+pub(super) struct Leave {
+    stay: Stay,
+    number: u64,
+}
+
+impl Leave {
+    pub(super) fn of(stay: Stay) -> Self {
+        let mut leaving = stay.0.leaving();
+        let number = leaving.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        leaving.insert(number, Instant::now());
+        drop(leaving);
+        Self { stay, number }
+    }
+
+    /// More of it is asked for.
+    pub(super) fn asked(&self) {
+        self.visit().leaving().insert(self.number, Instant::now());
+    }
+
+    fn visit(&self) -> &Visit {
+        &self.stay.0
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.visit().leaving().remove(&self.number);
     }
 }
 
