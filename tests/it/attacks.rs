@@ -8,14 +8,17 @@
 //! | an address is forged in X-Forwarded-For | `attacks_network::whoever_is_no_proxy_of_ours_says_in_vain_who_it_is`, `attacks_network::behind_a_proxy_of_ours_only_what_the_proxy_wrote_counts` |
 //! | heads that are too large or too many, bodies that are compressed or have a gigabyte, both byte by byte | `attacks_network::heads_that_are_too_much_are_refused_and_counted`, `attacks_network::what_is_compressed_is_not_unfolded_on_any_route`, `attacks_network::heads_and_bodies_that_come_byte_by_byte_are_cut_off_while_others_are_served`, `attacks_flood::bodies_of_a_gigabyte_are_refused_and_memory_stays_bounded` |
 //! | ten thousand idle connections, floods of HTTP/2 | `attacks_flood::ten_thousand_idle_and_slow_connections_do_not_slow_an_ack_down`, `attacks_flood::floods_of_http2_end_their_own_connection_and_no_other` |
+//! | answers are asked for and not read, or no room is made for them | `listener::who_takes_nothing_of_an_answer_is_left_and_who_reads_gets_all_of_it`, `listener::who_makes_no_room_for_an_answer_by_http2_is_left_whatever_else_it_asks` |
 //! | paths and headers write lines of the log | `attacks_network::no_word_of_a_stranger_makes_a_line_of_the_log` |
 //! | Nium's words or the customer's drive an officer's terminal | `attacks::what_was_written_elsewhere_does_not_drive_the_terminal` |
 //! | … become HTML in the console or on the page | `console::nium_s_words_and_the_customers_are_text_and_nothing_else`, `page_attacks::niums_words_and_the_customers_are_text_and_nothing_else` |
 //! | … add lines or headers to a mail | `smtp::a_customers_fields_add_no_line_to_a_message` |
 //! | links are guessed, opened again, too late, or for another customer | `page::strangers_and_foreign_forms_get_nowhere`, `page::opening_a_link_changes_nothing_and_it_ends_when_it_should`, `page_attacks::a_link_and_a_visit_end_with_their_customer_and_reach_nobody_else` |
 //! | every route of the API with every role | `openapi::every_role_may_do_what_is_described_and_no_more` |
-//! | every page and form of the console with every role | `console::a_role_goes_as_far_as_it_goes` |
-//! | a form of another site, or of another session | `console::a_form_of_another_site_or_session_does_nothing` |
+//! | every page and form of the console with every role, signed out, and with a token of the API | `console_roles::every_page_and_form_does_for_each_role_what_it_may_and_nothing_for_the_others`, `console_roles::a_method_that_is_no_route_is_none_for_anybody` |
+//! | what belongs to one customer under another's path: a block's receipt, what Nium asks; a session of somebody else's | `console_roles::what_belongs_to_one_customer_or_person_is_of_no_use_at_another` |
+//! | bodies of a wrong kind, compressed or too large, tokens that are missing, wrong or of another role, at every part | `attacks_refused::what_is_refused_is_counted_once_where_it_was_refused_and_leaves_nothing` |
+//! | a form of another site, or of another session | `console::a_form_of_another_site_or_session_does_nothing`, `console_roles::every_page_and_form_does_for_each_role_what_it_may_and_nothing_for_the_others` |
 //! | passwords and tokens are tried one after the other | `console::passwords_are_not_guessed_and_the_backends_token_opens_no_page`, `peers::bug_10_a_token_that_is_none_of_ours_opens_nothing` |
 //! | an event's destination, or where it redirects, is a private place | `reach::private_places_are_refused_in_any_spelling_before_anybody_is_called`, `reach::a_redirect_is_an_answer_and_is_not_followed` |
 //! | an answer of Nium's or a backend's never ends, or is not what it should be | `reach::an_answer_without_an_end_or_with_too_much_of_it_holds_up_nobody`, `fuzz::no_input_that_was_ever_found_makes_a_target_fail` |
