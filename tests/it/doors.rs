@@ -147,6 +147,41 @@ async fn a_peer_that_asks_too_often_is_told_so_and_others_are_served() {
 }
 
 #[tokio::test]
+async fn a_peer_that_waits_for_many_answers_at_once_gets_its_share_and_others_are_served() {
+    let limits = Limits { requests_max: 8, ..Limits::default() };
+    let server = start(Options { limits, ..behind_balancers("127.0.0.0/8") });
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut slow = named(&server, "203.0.113.9").await;
+        slow.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        held.push(slow);
+    }
+    let answers = async |from: &str| {
+        let header = format!("PROXY TCP4 {from} 10.0.0.1 1 80\r\n");
+        say(&server, &[header.as_bytes(), REQUEST]).await
+    };
+    let turned_away = async {
+        loop {
+            let answer = answers("203.0.113.9").await;
+            if answer.starts_with("HTTP/1.1 429") {
+                break answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, turned_away).await.unwrap();
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+    let sample = "reinstate_requests_refused_total{listener=\"public\",reason=\"peer_requests\"}";
+    let seven = async {
+        while counted(&server.metrics, sample) < 7 {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(PATIENCE, seven).await.unwrap();
+    assert!(answers("203.0.113.10").await.starts_with("HTTP/1.1 200"));
+    drop(held);
+}
+
+#[tokio::test]
 async fn those_who_are_known_may_have_any_number() {
     let known = Arc::new(ArcSwap::from_pointee(vec!["127.0.0.0/8".parse().unwrap()]));
     let limits = Limits { peer_connections_max: 1, peer_requests_per_second: 1, known, ..Limits::default() };

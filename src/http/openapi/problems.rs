@@ -87,7 +87,11 @@ pub(super) const ALL: &[(&str, u16, &str)] = &[
     ("store_unavailable", 503, "The store does not answer; try again in a moment."),
     ("too_busy", 503, "Too much is being answered at once; try again in a moment (Retry-After)."),
     ("too_many_customers", 422, "More customers fit than one act may take; narrow the filter."),
-    ("too_many_requests", 429, "This peer asks more often than public.peer_requests_per_second says."),
+    (
+        "too_many_requests",
+        429,
+        "This peer asks more often than public.peer_requests_per_second says, or waits for a quarter of all answers.",
+    ),
     ("token_missing_or_unknown", 401, "Send `Authorization: Bearer …` with a token that was made here."),
     ("unknown_keys", 400, "The body has keys that are not known; use Nium's field names."),
     ("write_under_way", 409, "One write about this customer is on its way; wait for what becomes of it."),

@@ -71,6 +71,8 @@ impl Guest {
         let problem = match busy {
             Busy::Peer => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
                 .hint("Ask less often; public.peer_requests_per_second says how often."),
+            Busy::PeerRequests => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+                .hint("Wait for answers before asking for more; one peer may have a quarter of what is answered at once."),
             Busy::Requests | Busy::Bodies => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy")
                 .hint("Too much is being answered at once; try again in a moment."),
         };

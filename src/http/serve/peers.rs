@@ -1,4 +1,5 @@
-//! Who is here, and what one peer may hold on to: connections, requests a second, and bytes of bodies that are being read.
+//! Who is here, and what one peer may hold on to: connections, requests a second and at once, and bytes of bodies that are being
+//! read.
 //!
 //! A *peer* is an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of those has them all. Those
 //! whose address stands for many (our own proxies, Nium, this machine) are *known* and held to the totals alone.
@@ -30,8 +31,8 @@ pub const REQUESTS_MAX: usize = 10_000;
 /// thousands of the largest webhooks.
 pub const BODY_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// The share of that which one peer may have is one part of so many.
-const PEER_BODY_SHARE: usize = 4;
+/// The share of requests and of bytes of bodies that one peer may have is one part of so many: nobody alone can keep others out.
+const PEER_SHARE: usize = 4;
 
 /// How long a peer may save up requests that it did not send.
 const SAVED_UP: Duration = Duration::from_secs(2);
@@ -77,6 +78,8 @@ impl Default for Limits {
 pub(super) enum Busy {
     /// This peer asks too often.
     Peer,
+    /// Too many requests of this peer are being answered.
+    PeerRequests,
     /// Too many requests are being answered.
     Requests,
     /// Too many bodies are being read, of this peer or of all.
@@ -84,12 +87,13 @@ pub(super) enum Busy {
 }
 
 impl Busy {
-    pub(super) const ALL: [Self; 3] = [Self::Peer, Self::Requests, Self::Bodies];
+    pub(super) const ALL: [Self; 4] = [Self::Peer, Self::PeerRequests, Self::Requests, Self::Bodies];
 
     /// The word used as a metric's label.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Peer => "peer_rate",
+            Self::PeerRequests => "peer_requests",
             Self::Requests => "requests",
             Self::Bodies => "body_bytes",
         }
@@ -114,6 +118,7 @@ struct Peer {
     connections: AtomicUsize,
     /// When its next request would be on time, in nanoseconds since we began.
     next: AtomicU64,
+    requests: AtomicUsize,
     body_bytes: AtomicUsize,
 }
 
@@ -251,16 +256,24 @@ impl Visit {
         // What declares too much is for the route to refuse, which knows how much is too much; it reads none of it.
         let declared = usize::try_from(body_bytes)
             .unwrap_or(usize::MAX)
-            .min(peers.limits.body_bytes_max / PEER_BODY_SHARE / 2);
+            .min(peers.limits.body_bytes_max / PEER_SHARE / 2);
         if body_bytes > 0 && !self.has_room_for(declared) {
             return Err(Busy::Bodies);
         }
-        if peers.requests.fetch_add(1, Ordering::Relaxed) >= peers.limits.requests_max {
-            peers.requests.fetch_sub(1, Ordering::Relaxed);
-            return Err(Busy::Requests);
-        }
+        self.place()
+    }
+
+    fn place(self: &Arc<Self>) -> Result<Stay, Busy> {
+        let max = self.peers.limits.requests_max;
+        let all = self.peers.requests.fetch_add(1, Ordering::Relaxed);
+        let own = self.peer.requests.fetch_add(1, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
-        Ok(Stay(Arc::clone(self)))
+        // Taken before it is looked at, so that two do not share the last one; dropped, it is given back.
+        let stay = Stay(Arc::clone(self));
+        if !self.peer.is_known && own >= (max / PEER_SHARE).max(1) {
+            return Err(Busy::PeerRequests);
+        }
+        if all >= max { Err(Busy::Requests) } else { Ok(stay) }
     }
 
     fn has_room_for(&self, bytes: usize) -> bool {
@@ -268,7 +281,7 @@ impl Visit {
         let within =
             |held: &AtomicUsize, max: usize| held.load(Ordering::Relaxed).saturating_add(bytes) <= max;
         within(&self.peers.body_bytes, max)
-            && (self.peer.is_known || within(&self.peer.body_bytes, max / PEER_BODY_SHARE))
+            && (self.peer.is_known || within(&self.peer.body_bytes, max / PEER_SHARE))
     }
 }
 
@@ -278,6 +291,7 @@ pub(super) struct Stay(Arc<Visit>);
 impl Drop for Stay {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.peer.requests.fetch_sub(1, Ordering::Relaxed);
         self.0.peers.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -397,16 +411,19 @@ mod tests {
 
     #[test]
     fn requests_and_bodies_are_given_back() {
-        let peers = peers(&Limits { requests_max: 1, body_bytes_max: 400, ..Limits::default() });
+        let peers = peers(&Limits { requests_max: 2, body_bytes_max: 400, ..Limits::default() });
         let visit = enter(&peers, "203.0.113.9").unwrap();
         let stay = visit.ask(0).unwrap();
-        assert!(visit.is_busy() && matches!(visit.ask(0), Err(Busy::Requests)));
+        assert!(visit.is_busy() && matches!(visit.ask(0), Err(Busy::PeerRequests)), "one peer has its share");
+        let known = enter(&peers, "10.0.0.1").unwrap();
+        let other = known.ask(0).unwrap();
+        assert!(matches!(known.ask(0), Err(Busy::Requests)));
+        drop(other);
         drop(stay);
         assert!(!visit.is_busy() && visit.ask(0).is_ok());
         let weight = Weight::of(&visit);
         assert!(weight.add(100) && !weight.add(1), "a quarter is one peer's");
         assert!(matches!(visit.ask(1), Err(Busy::Bodies)) && visit.ask(0).is_ok());
-        let known = enter(&peers, "10.0.0.1").unwrap();
         let theirs = Weight::of(&known);
         assert!(theirs.add(300) && !theirs.add(1));
         drop((weight, theirs));
