@@ -173,7 +173,7 @@ async fn a_peer_that_waits_for_many_answers_at_once_gets_its_share_and_others_ar
     let sample = "reinstate_requests_refused_total{listener=\"public\",reason=\"peer_requests\"}";
     let seven = async {
         while counted(&server.metrics, sample) < 7 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, seven).await.unwrap();
