@@ -458,6 +458,7 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         redirect_lives: config.nium.redirect_lives,
         keep_callbacks: config.privacy.keep_callbacks,
         keep_closed: config.privacy.keep_closed,
+        keep_applicants: config.privacy.keep_applicants,
         keep_documents: config.privacy.keep_documents,
         erasure_file: erasure_file(config),
     }

@@ -45,7 +45,7 @@
 //! worker::tally  ─ Store::follow_journeys                     the overview's numbers, counted by the side from the feed
 //! worker::bulk   ─ Store::step_bulk                       an officer's word to many, a few at a time
 //! worker::duty   ─ Store::take_duty                          one replica does what the fleet does once
-//! worker::retain ─ Store::drop_files, clear_closed        what is of no more use goes, a few at a time
+//! worker::retain ─ Store::drop_files, clear_closed, erase_applicant   what is of no more use goes, a few at a time
 //! worker::erasures ─ Store::erase_again                   who was erased stands in a file, and stays so after a restore
 //! worker::audit  ─ Store::link_audit                          who did what gets its place in the chain, and checkpoints
 //! worker::hands  ─ Store::release_lost                       claims whose answers were lost are given back
@@ -69,7 +69,7 @@
 //! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
 //! 14. What is counted for the overview is counted once, and no page counts a table: `tests/it/overview.rs`, `benches/console`.
 //! 15. Nobody is let in to the console by a guess, a foreign form or a stranger's header: `tests/it/console.rs`.
-//! 16. Of whoever was erased nothing opens, and nothing comes back: `tests/it/privacy.rs`, `tests/it/keys.rs`.
+//! 16. Of whoever was erased nothing opens, and nothing comes back: `tests/it/privacy.rs`, `tests/it/applicants.rs`, `tests/it/keys.rs`.
 //!
 //! # Where to look
 //!

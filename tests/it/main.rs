@@ -9,6 +9,7 @@
 
 mod alerts;
 mod api;
+mod applicants;
 mod attacks;
 mod attacks_flood;
 mod attacks_network;
