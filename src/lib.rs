@@ -86,7 +86,7 @@
 //! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`;
 //!   what a mail server's refusals mean: `src/worker/smtp.rs`.
 //! - What goes when a person is erased: `src/store/sql/erase.rs`; what goes by itself: `src/store/sql/retain.rs`, `src/worker/house.rs`,
-//!   `src/worker/retain.rs`; which keys depend on a master key: `src/vault.rs`.
+//!   `src/worker/retain.rs`; which keys depend on a master key: `src/vault.rs`; when they are compared with the database: `src/app/keys.rs`.
 //! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.

@@ -39,6 +39,7 @@ mod house;
 mod jobs;
 mod journeys;
 mod keys;
+mod late_keys;
 mod laws;
 mod lifecycle;
 mod list;

@@ -35,6 +35,7 @@ use crate::domain::role::Need;
 use crate::ops::once::Answered;
 use crate::ops::{Failure, Ops, OpsError};
 use crate::store::error::StoreError;
+use crate::vault::VaultError;
 
 /// Says that an answer was given before, and nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -193,7 +194,9 @@ fn problem_of(error: &OpsError) -> Problem {
 fn failed(failure: &Failure) -> Problem {
     tracing::error!(error = %failure, "a request failed");
     match failure {
-        Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_)) => {
+        // Until the keys are compared with a database that was away, it is as if it still were.
+        Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_))
+        | Failure::Vault(VaultError::Unchecked) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
                 .hint("The store does not answer; try again in a moment.")
         }
