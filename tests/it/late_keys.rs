@@ -20,7 +20,7 @@ use crate::restart::Ground;
 
 const RIGHT: &[u8; 32] = b"thirty-two bytes for the tests..";
 const WRONG: &[u8; 32] = b"another thirty-two bytes of them";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 const KEYS: &str = "SELECT count(*) FROM data_key";
 

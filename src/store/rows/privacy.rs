@@ -21,7 +21,7 @@ pub struct Erasure {
 }
 
 impl Erasure {
-    /// What is said of it where it was an onboarding: the id of ours under which the applicant went is nobody's business.
+    /// What is said of it where it was an onboarding: the applicant never had an id of Nium's.
     #[must_use]
     pub fn of_onboarding(&self, key: &EffectKey) -> Value {
         json!({ "effectId": key, "erasedAt": self.erased_at, "erasedBy": self.erased_by })
