@@ -17,6 +17,7 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use self::faces::{callback_state, console_state, listener_options, page_state};
+use self::keys::Comparison;
 pub use self::keys::{adopt_audit_keys, check_keys};
 use self::outside::{endpoints, known_endpoints, nium_client, shared_turns, start_traces};
 pub use self::outside::{knock_at_collector, knock_at_mail_server, knock_at_nium};
@@ -39,7 +40,6 @@ use crate::ops::approvals::SecondPerson;
 use crate::ops::events::Endpoints;
 use crate::ops::people::Attempts;
 use crate::spool::{self, Spool};
-use crate::store::error::StoreError;
 use crate::store::wake::Wake;
 use crate::store::{self, Place, Store, Use};
 use crate::traces::Traces;
@@ -49,8 +49,6 @@ use crate::worker::{self, Chance, Parts, Worker};
 
 /// How long requests under way may take to finish once the listeners are closed.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a starting replica waits for the database before it goes on without.
-const START_WAIT: Duration = Duration::from_secs(10);
 /// How long a stopping replica waits for the database to hear that it leaves.
 const LEAVE_WAIT: Duration = Duration::from_secs(2);
 /// Customers attended to at once: more than the calls to Nium that may run at once, so that storing and sealing go on
@@ -82,8 +80,8 @@ pub struct App {
     spool: Arc<Spool>,
     traces: Traces,
     stopping: Arc<AtomicBool>,
-    /// The keys, if the database was away and they could not be compared with it.
-    unchecked: Option<Arc<Vault>>,
+    /// What is still to be done if the database was away and could not be compared with the keys.
+    unchecked: Option<Comparison>,
     drain: Duration,
     reloader: Arc<Reloader>,
 }
@@ -106,9 +104,8 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> anyhow::Result<Self> {
         let Surroundings { clock, public, admin, wake } = surroundings;
         let (store, vault, spool) = open_places(config, &clock, &wake)?;
-        let is_checked = look_over(&store, &vault, config).await?;
-        let unchecked = (!is_checked).then(|| Arc::clone(&vault));
         let metrics = Arc::new(Metrics::new());
+        let unchecked = compared(config, &store, &vault, &metrics).await?;
         let stopping = Arc::new(AtomicBool::new(false));
         let traces = start_traces(config, &metrics, spool.owner())?;
         let nium = Arc::new(nium_client(config, (&*metrics, &traces, &clock), shared_turns(&store))?);
@@ -210,23 +207,21 @@ impl App {
                 serve(socket, router, options, handle).await.map_err(|error| error.to_string())
             });
         }
-        let (work, soft, hard) = (Arc::clone(&self.worker), life.soft(), life.hard());
-        life.spawn("worker", async move {
-            worker::run(work, soft, hard).await;
-            Ok(())
-        });
-        stand_guard(&life, &self.store, self.reloader, self.unchecked);
-        by_the_side(&life, &self.worker, "housekeeping", worker::house::keep);
-        by_the_side(&life, &self.worker, "marks", worker::marks::mark);
-        by_the_side(&life, &self.worker, "bulk", worker::bulk::carry_out);
-        by_the_side(&life, &self.worker, "drain", worker::drain::drain);
-        by_the_side(&life, &self.worker, "sweep", worker::sweep::sweep);
-        by_the_side(&life, &self.worker, "silence", worker::silence::watch);
-        by_the_side(&life, &self.worker, "endpoints", worker::endpoints::watch);
-        by_the_side(&life, &self.worker, "audit", worker::audit::keep);
-        by_the_side(&life, &self.worker, "retention", worker::retain::keep);
-        by_the_side(&life, &self.worker, "erasures", worker::erasures::keep);
-        by_the_side(&life, &self.worker, "tally", worker::tally::count);
+        let checked = stand_guard(&life, self.reloader, self.unchecked);
+        let hard = life.hard();
+        let by_the_side = ByTheSide { life: &life, worker: &self.worker, checked: &checked };
+        by_the_side.start("worker", |worker, soft| worker::run(worker, soft, hard));
+        by_the_side.start("housekeeping", worker::house::keep);
+        by_the_side.start("marks", worker::marks::mark);
+        by_the_side.start("bulk", worker::bulk::carry_out);
+        by_the_side.start("drain", worker::drain::drain);
+        by_the_side.start("sweep", worker::sweep::sweep);
+        by_the_side.start("silence", worker::silence::watch);
+        by_the_side.start("endpoints", worker::endpoints::watch);
+        by_the_side.start("audit", worker::audit::keep);
+        by_the_side.start("retention", worker::retain::keep);
+        by_the_side.start("erasures", worker::erasures::keep);
+        by_the_side.start("tally", worker::tally::count);
 
         tokio::select! {
             () = stop() => tracing::info!("stopping: readiness is off, intake stays open while traffic moves away"),
@@ -279,59 +274,64 @@ fn open_places(
     Ok((store, vault, spool))
 }
 
-/// Compares keys and erasures with the database, before anything is done with it. False: it cannot be used yet.
-async fn look_over(store: &Store, vault: &Vault, config: &Config) -> anyhow::Result<bool> {
-    if !is_ready(store).await? {
-        return Ok(false);
-    }
-    check_keys(store, vault).await?;
-    worker::erasures::apply(store, &erasure_file(config)).await?;
-    Ok(true)
+/// Compares keys and erasures with the database; gives what is still to be done if it cannot be used yet.
+async fn compared(
+    config: &Config,
+    store: &Arc<Store>,
+    vault: &Arc<Vault>,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Comparison>> {
+    let comparison = Comparison {
+        store: Arc::clone(store),
+        vault: Arc::clone(vault),
+        erasure_file: erasure_file(config),
+        metrics: metrics.work.clone(),
+    };
+    Ok(if comparison.now().await? { None } else { Some(comparison) })
 }
 
-/// Starts what watches over files and keys beside the service.
-fn stand_guard(life: &Lifecycle, store: &Arc<Store>, reloader: Arc<Reloader>, unchecked: Option<Arc<Vault>>) {
-    if let Some(vault) = unchecked {
-        life.spawn("keys", keys::check_later(Arc::clone(store), vault, life.soft()));
+/// Starts what watches over files and keys beside the service. What is given back opens once the keys are known to be right.
+fn stand_guard(
+    life: &Lifecycle,
+    reloader: Arc<Reloader>,
+    unchecked: Option<Comparison>,
+) -> CancellationToken {
+    let checked = CancellationToken::new();
+    match unchecked {
+        Some(comparison) => life.spawn("keys", comparison.later(checked.clone(), life.soft())),
+        None => checked.cancel(),
     }
     let soft = life.soft();
     life.spawn("certificates", async move {
         reloader.watch_certificates(soft).await;
         Ok(())
     });
+    checked
 }
 
-/// Whether the database can be used; it may come later, but not if it is one that we may not work on.
-async fn is_ready(store: &Store) -> anyhow::Result<bool> {
-    // A step of a migration may take minutes: nobody waits for it, or the service would be taken for dead.
-    let ready = tokio::time::timeout(START_WAIT, store.ready()).await;
-    match ready.unwrap_or_else(|_| Err(StoreError::Unavailable("it has not answered yet".to_owned()))) {
-        Ok(()) => Ok(true),
-        Err(
-            error @ (StoreError::Newer { .. }
-            | StoreError::HalfACopy
-            | StoreError::Moving
-            | StoreError::NotDurable),
-        ) => Err(error.into()),
-        Err(error) => {
-            tracing::error!(%error, "the database cannot be used yet; callbacks are spooled until it can");
-            Ok(false)
-        }
+/// Starts the loops that run until the soft stop.
+struct ByTheSide<'a> {
+    life: &'a Lifecycle,
+    worker: &'a Arc<Worker>,
+    /// None begins before this: with a wrong key it would seal what nobody can open.
+    checked: &'a CancellationToken,
+}
+
+impl ByTheSide<'_> {
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: &'static str,
+        run: impl FnOnce(Arc<Worker>, CancellationToken) -> F + Send + 'static,
+    ) {
+        let (worker, soft, checked) = (Arc::clone(self.worker), self.life.soft(), self.checked.clone());
+        self.life.spawn(name, async move {
+            tokio::select! {
+                () = checked.cancelled_owned() => run(worker, soft).await,
+                () = soft.clone().cancelled_owned() => {}
+            }
+            Ok(())
+        });
     }
-}
-
-/// Starts one of the loops that run until the soft stop.
-fn by_the_side<F: Future<Output = ()> + Send + 'static>(
-    life: &Lifecycle,
-    worker: &Arc<Worker>,
-    name: &'static str,
-    run: impl FnOnce(Arc<Worker>, CancellationToken) -> F,
-) {
-    let running = run(Arc::clone(worker), life.soft());
-    life.spawn(name, async move {
-        running.await;
-        Ok(())
-    });
 }
 
 /// The end of patience: a second signal, or the grace period and a little more.
@@ -458,6 +458,7 @@ fn worker_options(config: &Config, api_url: &str) -> worker::Options {
         redirect_lives: config.nium.redirect_lives,
         keep_callbacks: config.privacy.keep_callbacks,
         keep_closed: config.privacy.keep_closed,
+        keep_applicants: config.privacy.keep_applicants,
         keep_documents: config.privacy.keep_documents,
         erasure_file: erasure_file(config),
     }

@@ -45,7 +45,7 @@
 //! worker::tally  ─ Store::follow_journeys                     the overview's numbers, counted by the side from the feed
 //! worker::bulk   ─ Store::step_bulk                       an officer's word to many, a few at a time
 //! worker::duty   ─ Store::take_duty                          one replica does what the fleet does once
-//! worker::retain ─ Store::drop_files, clear_closed        what is of no more use goes, a few at a time
+//! worker::retain ─ Store::drop_files, clear_closed, erase_applicant   what is of no more use goes, a few at a time
 //! worker::erasures ─ Store::erase_again                   who was erased stands in a file, and stays so after a restore
 //! worker::audit  ─ Store::link_audit                          who did what gets its place in the chain, and checkpoints
 //! worker::hands  ─ Store::release_lost                       claims whose answers were lost are given back
@@ -69,7 +69,7 @@
 //! 13. A link says nothing to whoever only reads it, and one correction is handed in once: `tests/it/page.rs`, `tests/it/pages.rs`.
 //! 14. What is counted for the overview is counted once, and no page counts a table: `tests/it/overview.rs`, `benches/console`.
 //! 15. Nobody is let in to the console by a guess, a foreign form or a stranger's header: `tests/it/console.rs`.
-//! 16. Of whoever was erased nothing opens, and nothing comes back: `tests/it/privacy.rs`, `tests/it/keys.rs`.
+//! 16. Of whoever was erased nothing opens, and nothing comes back: `tests/it/privacy.rs`, `tests/it/applicants.rs`, `tests/it/keys.rs`.
 //!
 //! # Where to look
 //!
@@ -86,7 +86,7 @@
 //! - What customers read: `src/domain/texts/en.rs`; what is asked and how: `src/http/correct/fields.rs`; e-mails: `src/worker/mail.rs`;
 //!   what a mail server's refusals mean: `src/worker/smtp.rs`.
 //! - What goes when a person is erased: `src/store/sql/erase.rs`; what goes by itself: `src/store/sql/retain.rs`, `src/worker/house.rs`,
-//!   `src/worker/retain.rs`; which keys depend on a master key: `src/vault.rs`.
+//!   `src/worker/retain.rs`; which keys depend on a master key: `src/vault.rs`; when they are compared with the database: `src/app/keys.rs`.
 //! - Who did what, and how a change of it shows: `src/domain/audit/mod.rs`, `src/store/sql/audit.rs`, `tests/it/audit.rs`.
 //! - How far customers have come, and how fast: `src/domain/journey.rs`, `src/store/sql/tally.rs`; charts: `src/http/console/chart.rs`.
 //! - What customers can be found by: `src/domain/search.rs`, `src/store/sql/search.rs`; what the views mean: `src/domain/view.rs`.

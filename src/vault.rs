@@ -5,6 +5,7 @@
 //! - The first master key wraps; all of them unwrap, so that master keys can be replaced.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -42,6 +43,9 @@ pub enum VaultError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoEntropy,
+    /// It is not known yet whether the master keys are those that the database needs.
+    #[error("the master keys have not been compared with the database yet")]
+    Unchecked,
 }
 
 /// A master key and the id under which wrapped keys name it.
@@ -137,6 +141,8 @@ pub struct Vault {
     keys: Vec<MasterKey>,
     /// Audit keys of master keys that are not there any more, by their ids.
     past: RwLock<Vec<(String, AuditKey)>>,
+    /// No data key is given out; see [`Vault::hold_back`].
+    unchecked: AtomicBool,
 }
 
 impl fmt::Debug for Vault {
@@ -156,11 +162,27 @@ impl Vault {
                 return Err(VaultError::BadKey(key.id.clone()));
             }
         }
-        Ok(Self { keys, past: RwLock::default() })
+        Ok(Self { keys, past: RwLock::default(), unchecked: AtomicBool::new(false) })
+    }
+
+    /// Gives out no data key from now on: whether the master keys are the right ones is not known yet, and what a wrong one
+    /// sealed could not be opened later.
+    pub fn hold_back(&self) {
+        self.unchecked.store(true, Ordering::Release);
+    }
+
+    /// The master keys are those that the database needs: data keys are given out.
+    pub fn trust(&self) {
+        self.unchecked.store(false, Ordering::Release);
+    }
+
+    fn is_trusted(&self) -> Result<(), VaultError> {
+        if self.unchecked.load(Ordering::Acquire) { Err(VaultError::Unchecked) } else { Ok(()) }
     }
 
     /// A fresh data key for `owner`, wrapped.
     pub fn new_data_key(&self, owner: &str) -> Result<WrappedKey, VaultError> {
+        self.is_trusted()?;
         let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
         fill(key.as_mut_slice()).map_err(|_| VaultError::NoEntropy)?;
         self.wrap(owner, key.as_slice())
@@ -231,8 +253,14 @@ impl Vault {
         past.iter().find(|(known, _)| known == id).and_then(|(_, key)| sign(key))
     }
 
+    /// Fails if the data key of `owner` cannot be opened; answers also while data keys are held back.
+    pub fn check(&self, owner: &str, wrapped: &WrappedKey) -> Result<(), VaultError> {
+        self.plain(owner, wrapped).map(drop)
+    }
+
     /// The data key of `owner`.
     pub fn unwrap(&self, owner: &str, wrapped: &WrappedKey) -> Result<DataKey, VaultError> {
+        self.is_trusted()?;
         DataKey::new(&self.plain(owner, wrapped)?)
     }
 

@@ -94,7 +94,9 @@ impl Api {
                 )
             })
             .collect();
-        bail!("{} {} {}{}", part("title"), part("detail"), part("hint"), errors.concat());
+        let effect = answer["effectId"].as_str().map(|effect| format!("\n  effectId: {effect}"));
+        let effect = effect.unwrap_or_default();
+        bail!("{} {} {}{}{effect}", part("title"), part("detail"), part("hint"), errors.concat());
     }
 }
 

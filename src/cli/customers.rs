@@ -275,8 +275,12 @@ pub(super) fn open(sources: &Sources, out: Out) -> anyhow::Result<(Api, bool)> {
 
 /// Ids come from the command line; only what can stand in a path reaches one.
 pub(super) fn path(id: &str, rest: &str) -> String {
+    path_among("customers", id, rest)
+}
+
+pub(super) fn path_among(all: &str, id: &str, rest: &str) -> String {
     let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("/v1/customers/{id}{rest}")
+    format!("/v1/{all}/{id}{rest}")
 }
 
 pub(super) fn pairs(pairs: Vec<(String, String)>) -> Value {

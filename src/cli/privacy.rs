@@ -1,4 +1,5 @@
 //! `reinstate customers erase|export|hold`: one person's data, through the running service.
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::audit::new_file;
 use super::client::{Api, Target};
-use super::customers::{Out, open, path, print, text};
+use super::customers::{Out, open, path, path_among, print, text};
 use crate::config::Sources;
 
 #[derive(Subcommand, Debug)]
@@ -20,13 +21,20 @@ pub(super) enum Command {
     /// Refused while a write about them is on its way to Nium, and while a legal hold is set. Backups from before still hold
     /// them until the master key of that time is destroyed: see "Erasing a person" in the README.
     ///
+    /// Somebody whose onboarding led to no customer has no customerHashId: name the effectId of the onboarding, with
+    /// --onboarding.
+    ///
     /// Examples:
     ///   reinstate customers erase ID
     ///   reinstate customers erase ID --yes
+    ///   reinstate customers erase EFFECT_ID --onboarding
     #[command(verbatim_doc_comment)]
     Erase {
-        /// The customerHashId.
+        /// The customerHashId; with --onboarding the effectId that the onboarding was answered with.
         id: String,
+        /// An onboarding that led to no customer.
+        #[arg(long)]
+        onboarding: bool,
         /// Go ahead without being asked.
         #[arg(long)]
         yes: bool,
@@ -68,13 +76,14 @@ pub(super) enum Command {
 
 pub(super) async fn run(sources: &Sources, command: Command) -> anyhow::Result<u8> {
     match command {
-        Command::Erase { id, yes, out } => {
+        Command::Erase { id, onboarding, yes, out } => {
             if !yes && !agreed() {
                 eprintln!("nothing was done");
                 return Ok(1);
             }
             let (api, json) = open(sources, out)?;
-            let shown = api.want(Method::POST, &path(&id, "/erase"), None).await?;
+            let among = if onboarding { "onboardings" } else { "customers" };
+            let shown = api.want(Method::POST, &path_among(among, &id, "/erase"), None).await?;
             print(&shown, json, |shown| {
                 format!("erased {} by {}", text(&shown["erasedAt"]), text(&shown["erasedBy"]))
             });

@@ -123,6 +123,7 @@ pub(super) const KEYS: &[Key] = &[
     key("privacy.master_keys", Kind::SecretList),
     key("privacy.keep_callbacks_days", Kind::One),
     key("privacy.keep_closed_days", Kind::One),
+    key("privacy.keep_applicants_days", Kind::One),
     key("privacy.keep_documents_days", Kind::One),
     key("privacy.erasure_file", Kind::One),
     key("audit.checkpoint_every_seconds", Kind::One),

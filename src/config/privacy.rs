@@ -23,6 +23,8 @@ pub struct Privacy {
     pub keep_callbacks: Option<Duration>,
     /// How long a case keeps what was needed to bring it to its end; `None` keeps it for ever.
     pub keep_closed: Option<Duration>,
+    /// How long an onboarding that ended without a customer is kept; `None` keeps it for ever.
+    pub keep_applicants: Option<Duration>,
     /// How long documents are kept after Nium has accepted the customer.
     pub keep_documents: Duration,
     /// Where it is written down, beside the database, who was erased; `None` is a file in the spool's folder.
@@ -56,6 +58,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
         |key| Ok(reader.optional_whole::<u64>(key, &DAYS)?.map(|days| Duration::from_hours(days * 24)));
     let keep_callbacks = days("privacy.keep_callbacks_days");
     let keep_closed = days("privacy.keep_closed_days");
+    let keep_applicants = days("privacy.keep_applicants_days");
     let keep_documents = days("privacy.keep_documents_days");
     let erasure_file = reader.optional("privacy.erasure_file", super::audit::path);
     let master_keys = reader.required_list(KEY, &MASTER_KEYS, parse)?;
@@ -72,6 +75,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Privacy, Told> {
         master_keys,
         keep_callbacks: keep_callbacks?,
         keep_closed: keep_closed?,
+        keep_applicants: keep_applicants?,
         keep_documents: keep_documents?.unwrap_or_default(),
         erasure_file: erasure_file?,
     })

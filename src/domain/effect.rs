@@ -33,6 +33,12 @@ impl EffectKey {
         Self(format!("{customer}-{version}-{position}"))
     }
 
+    /// The key of an applicant's onboarding. It keeps it when they become a customer, who has another id.
+    #[must_use]
+    pub fn onboarding(applicant: CustomerHashId) -> Self {
+        Self::new(applicant, 0, "n")
+    }
+
     /// Reads a key from outside; `None` when it cannot be one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

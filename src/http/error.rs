@@ -29,6 +29,8 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    #[serde(rename = "effectId", skip_serializing_if = "Option::is_none")]
+    effect: Option<String>,
 }
 
 /// What is wrong with one field of the request.
@@ -59,6 +61,7 @@ impl Problem {
             detail: None,
             hint: None,
             errors: Vec::new(),
+            effect: None,
         }))
     }
 
@@ -87,6 +90,13 @@ impl Problem {
     #[must_use]
     pub fn errors(mut self, errors: impl IntoIterator<Item = FieldError>) -> Self {
         self.0.errors.extend(errors);
+        self
+    }
+
+    /// What it was about, by the id of its effect.
+    #[must_use]
+    pub fn effect(mut self, effect: Option<String>) -> Self {
+        self.0.effect = effect;
         self
     }
 

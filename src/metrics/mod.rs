@@ -19,7 +19,7 @@ pub use self::refusals::{RefusalMetrics, Refusals};
 pub use self::reload::ReloadMetrics;
 pub use self::rows::{Reading, RowMetrics};
 pub use self::timing::Timing;
-pub use self::work::{CallCounts, WorkMetrics};
+pub use self::work::{CallCounts, Erasing, WorkMetrics};
 
 /// All metrics of one service, in a registry of its own.
 #[derive(Debug)]

@@ -48,6 +48,36 @@ struct ByEvent {
     outcome: &'static str,
 }
 
+/// A label that says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCause {
+    cause: &'static str,
+}
+
+/// Why somebody was erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasing {
+    /// Somebody asked for it.
+    Asked,
+    /// By a rule of `privacy`.
+    Retention,
+    /// The file of erasures names them, and the database had them again.
+    Ledger,
+}
+
+impl Erasing {
+    const ALL: [Self; 3] = [Self::Asked, Self::Retention, Self::Ledger];
+
+    fn label(self) -> ByCause {
+        let cause = match self {
+            Self::Asked => "asked",
+            Self::Retention => "retention",
+            Self::Ledger => "ledger",
+        };
+        ByCause { cause }
+    }
+}
+
 /// What looks come to.
 pub const LOOK_OUTCOMES: [&str; 4] = ["seen", "not_found", "trouble", "unreadable"];
 /// What pages of Nium's list come to.
@@ -142,6 +172,7 @@ pub struct WorkMetrics {
     pub leases_lost: Counter,
     sweep_pages: Family<ByOutcome, Counter>,
     deadlines: Family<ByWhat, Counter>,
+    erased: Family<ByCause, Counter>,
     on_duty: Gauge,
     /// Customers about whom Nium's list said something new.
     pub sweep_found: Counter,
@@ -171,6 +202,11 @@ impl WorkMetrics {
     /// Counts a deadline that passed without the customer: `offer` or `rfi`.
     pub fn deadline(&self, what: &'static str) {
         self.deadlines.get_or_create(&ByWhat { what }).inc();
+    }
+
+    /// Counts somebody who was erased.
+    pub fn erased(&self, why: Erasing) {
+        self.erased.get_or_create(&why.label()).inc();
     }
 
     /// Says whether this process does what the fleet does once.
@@ -308,6 +344,11 @@ impl WorkMetrics {
             self.deadlines.clone(),
         );
         registry.register(
+            "customers_erased",
+            "Customers and applicants who were erased, by why",
+            self.erased.clone(),
+        );
+        registry.register(
             "on_duty",
             "1 while this process sweeps, counts and cleans up for all replicas",
             self.on_duty.clone(),
@@ -334,6 +375,9 @@ impl WorkMetrics {
         }
         for what in DEADLINES {
             let _ = self.deadlines.get_or_create(&ByWhat { what });
+        }
+        for why in Erasing::ALL {
+            let _ = self.erased.get_or_create(&why.label());
         }
         for outcome in SUBMIT_OUTCOMES {
             let _ = self.submissions.get_or_create(&ByOutcome { outcome });

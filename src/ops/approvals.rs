@@ -135,7 +135,8 @@ impl Ops {
         Ok(Some(ApprovedAct { key: effect, kind: act.kind(), sealed, summary: act.summary() }))
     }
 
-    async fn waiting_act(&self, row: &ApprovalRow) -> Result<Option<Act>, OpsError> {
+    /// What an approval lets happen, where it is an act.
+    pub(super) async fn waiting_act(&self, row: &ApprovalRow) -> Result<Option<Act>, OpsError> {
         let Some(sealed) = &row.sealed else { return Ok(None) };
         let Some(key) = self.existing_data_key(row.customer).await? else { return Ok(None) };
         Ok(Some(serde_json::from_slice(&key.open(&place_of(&row.id), sealed)?)?))

@@ -103,6 +103,12 @@ pub enum OpsError {
     /// The customer was erased.
     #[error("the customer was erased")]
     Erased,
+    /// There is no such onboarding.
+    #[error("there is no such onboarding")]
+    NoSuchOnboarding,
+    /// The onboarding led to this customer.
+    #[error("the onboarding led to a customer")]
+    Became(CustomerHashId),
     /// A legal hold keeps the customer from being erased.
     #[error("a legal hold is set")]
     Held,

@@ -30,8 +30,10 @@ impl Ops {
             let body = self.shown(&act, nobody, &serde_json::Map::new());
             return Ok(Answered { status: 200, body, replayed: false });
         }
-        let data_key = self.data_key(nobody).await?;
-        let key = EffectKey::new(nobody, 0, "n");
+        let owner = nobody.to_string();
+        let wrapped = self.vault.new_data_key(&owner)?;
+        let data_key = self.vault.unwrap(&owner, &wrapped)?;
+        let key = EffectKey::onboarding(nobody);
         let place = Place { table: "effect", column: "sealed", row: key.to_string() };
         let new = NewAct {
             customer: nobody,
@@ -43,7 +45,7 @@ impl Ops {
             by: asking.by.to_owned(),
         };
         let receipt = self.receipt(asking.once, asking.body, ACCEPTED).await?;
-        let done = self.store.apply(new, receipt.recorder()).await?;
+        let done = self.store.apply(new, wrapped.as_bytes().to_vec(), receipt.recorder()).await?;
         let replayed = matches!(done, Once::Again(_));
         let stored = receipt.answer(done, |key| Ok(json!({ "effectId": key })))?;
         let mut answered = self.told_again(Answered { replayed, ..stored }).await?;

@@ -119,14 +119,14 @@ impl Ops {
         let Some(sealed) = self.store.draft(&visit.link).await? else { return Ok(None) };
         let Some(key) = self.existing_data_key(visit.customer).await? else { return Ok(None) };
         // What was sealed for another purpose or changed is no draft; the visitor begins anew.
-        let Ok(plain) = key.open(&draft_place(visit), &sealed) else { return Ok(None) };
+        let Ok(plain) = key.open(&draft_place(&visit.link), &sealed) else { return Ok(None) };
         Ok(serde_json::from_slice(&plain).ok())
     }
 
     /// Keeps what a visitor has written, sealed.
     pub async fn keep_draft(&self, visit: &VisitRow, draft: &Value) -> Result<(), OpsError> {
         let key = self.data_key(visit.customer).await?;
-        let sealed = key.seal(&draft_place(visit), &serde_json::to_vec(draft)?)?;
+        let sealed = key.seal(&draft_place(&visit.link), &serde_json::to_vec(draft)?)?;
         Ok(self.store.put_draft(visit.clone(), sealed).await?)
     }
 
@@ -149,6 +149,7 @@ impl Ops {
     }
 }
 
-fn draft_place(visit: &VisitRow) -> Place {
-    Place { table: "draft", column: "sealed", row: visit.link.clone() }
+/// Where what a visitor wrote is sealed.
+pub(super) fn draft_place(link: &str) -> Place {
+    Place { table: "draft", column: "sealed", row: link.to_owned() }
 }

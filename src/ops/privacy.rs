@@ -6,12 +6,16 @@ use super::acts::Asking;
 use super::correction::difference_place;
 use super::officer::note;
 use super::once::Answered;
+use super::page::draft_place;
 use super::{Ops, OpsError};
 use crate::domain::correction::FieldProblem;
+use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::domain::rfi::RfiItem;
+use crate::metrics::Erasing;
+use crate::store::rows::Once;
 use crate::store::rows::privacy::{Erased, Erasure, HoldDone, HoldRow, NewHold};
-use crate::vault::Place;
+use crate::vault::{DataKey, Place};
 
 /// What an export says about itself.
 const FORMAT: &str = "reinstate export v1";
@@ -58,12 +62,33 @@ impl Ops {
     pub async fn erase(&self, customer: CustomerHashId, asking: &Asking<'_>) -> Result<Answered, OpsError> {
         let receipt = self.receipt(asking.once, asking.body, 200).await?;
         let done = self.store.erase(customer, asking.by, receipt.recorder()).await?;
+        self.count_erased(&done);
         receipt.answer(done, |erased| match erased {
-            Erased::Done(erasure) => Ok(serde_json::to_value(erasure)?),
-            Erased::Nobody => Err(OpsError::NoSuchCustomer),
+            Erased::Done(erasure) | Erased::Before(erasure) => Ok(serde_json::to_value(erasure)?),
+            Erased::Became(_) | Erased::Nobody => Err(OpsError::NoSuchCustomer),
             Erased::UnderWay => Err(OpsError::UnderWay),
             Erased::Held => Err(OpsError::Held),
         })
+    }
+
+    /// Erases an onboarding that led to no customer: the application, its key, and what is recorded about it.
+    pub async fn erase_onboarding(&self, key: &EffectKey, asking: &Asking<'_>) -> Result<Answered, OpsError> {
+        let receipt = self.receipt(asking.once, asking.body, 200).await?;
+        let done = self.store.erase_onboarding(key.clone(), asking.by, receipt.recorder()).await?;
+        self.count_erased(&done);
+        receipt.answer(done, |erased| match erased {
+            Erased::Done(erasure) | Erased::Before(erasure) => Ok(erasure.of_onboarding(key)),
+            Erased::Became(customer) => Err(OpsError::Became(customer)),
+            Erased::Nobody => Err(OpsError::NoSuchOnboarding),
+            Erased::UnderWay => Err(OpsError::UnderWay),
+            Erased::Held => Err(OpsError::Held),
+        })
+    }
+
+    fn count_erased(&self, done: &Once<Erased>) {
+        if matches!(done, Once::First(Erased::Done(_))) {
+            self.work.erased(Erasing::Asked);
+        }
     }
 
     /// Sets or lifts a legal hold.
@@ -109,12 +134,6 @@ impl Ops {
             Some(kept) => self.open_snapshot(customer, kept).await?,
             None => None,
         };
-        let mut corrections = Vec::new();
-        for kept in self.store.corrections(customer, CORRECTIONS_MAX).await? {
-            let Some(sealed) = kept.sealed.as_deref() else { continue };
-            let changes: Value = serde_json::from_slice(&key.open(&difference_place(&kept.effect), sealed)?)?;
-            corrections.push(json!({ "effectId": kept.effect, "at": kept.at, "changes": changes }));
-        }
         let rfi = match self.store.rfi(customer).await? {
             Some(kept) => self.open_rfi(customer, &kept).await?.iter().map(RfiItem::view).collect(),
             None => Vec::new(),
@@ -136,12 +155,51 @@ impl Ops {
         Ok(json!({
             "application": application,
             "atNium": nium,
-            "corrections": corrections,
+            "corrections": self.opened_corrections(customer, &key).await?,
+            "drafts": self.opened_drafts(customer, &key).await?,
+            "approvals": self.opened_approvals(customer).await?,
             "notes": self.notes(customer).await?,
             "askedByNium": rfi,
             "goesOnAt": address,
             "niumSaid": said,
         }))
+    }
+
+    async fn opened_corrections(
+        &self,
+        customer: CustomerHashId,
+        key: &DataKey,
+    ) -> Result<Vec<Value>, OpsError> {
+        let mut corrections = Vec::new();
+        for kept in self.store.corrections(customer, CORRECTIONS_MAX).await? {
+            let Some(sealed) = kept.sealed.as_deref() else { continue };
+            let changes: Value = serde_json::from_slice(&key.open(&difference_place(&kept.effect), sealed)?)?;
+            corrections.push(json!({ "effectId": kept.effect, "at": kept.at, "changes": changes }));
+        }
+        Ok(corrections)
+    }
+
+    /// What was written on the hosted page and not sent.
+    async fn opened_drafts(&self, customer: CustomerHashId, key: &DataKey) -> Result<Vec<Value>, OpsError> {
+        let mut drafts = Vec::new();
+        for kept in self.store.drafts(customer).await? {
+            let written: Value = serde_json::from_slice(&key.open(&draft_place(&kept.link), &kept.sealed)?)?;
+            drafts.push(json!({ "linkId": kept.link, "at": kept.at, "written": written }));
+        }
+        Ok(drafts)
+    }
+
+    /// What a second person was asked to let happen; the words they said are among the notes.
+    async fn opened_approvals(&self, customer: CustomerHashId) -> Result<Vec<Value>, OpsError> {
+        let mut approvals = Vec::new();
+        for row in self.store.approvals_about(customer).await? {
+            let act = self.waiting_act(&row).await?;
+            approvals.push(json!({
+                "approvalId": row.id, "what": row.kind, "status": row.status_at(self.clock.now()),
+                "askedBy": row.asked_by, "askedAt": row.asked_at, "decidedBy": row.decided_by, "act": act,
+            }));
+        }
+        Ok(approvals)
     }
 
     /// The legal hold on a customer, if one is set.

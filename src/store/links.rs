@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::error::StoreError;
-use super::rows::links::{Exchange, LinkRow, NewLink, NewVisit, VisitRow};
+use super::rows::links::{Exchange, KeptDraft, LinkRow, NewLink, NewVisit, VisitRow};
 use super::sql::{ask, links};
 use crate::domain::id::CustomerHashId;
 
@@ -48,6 +48,11 @@ impl Store {
     pub async fn draft(&self, link: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let link = link.to_owned();
         self.read(move |tx| links::draft(tx, &link)).await
+    }
+
+    /// Every draft about a customer, oldest first.
+    pub async fn drafts(&self, customer: CustomerHashId) -> Result<Vec<KeptDraft>, StoreError> {
+        self.read(move |tx| links::drafts(tx, customer)).await
     }
 
     /// Takes a draft away.

@@ -325,14 +325,15 @@ impl Store {
         Ok(asked)
     }
 
-    /// Law: an application to become a customer is stored once for its `Idempotency-Key`.
+    /// Law: an application to become a customer is stored once for its `Idempotency-Key`, with the wrapped data key.
     pub async fn apply(
         &self,
         act: NewAct,
+        wrapped: Vec<u8>,
         recorder: Option<Recorder>,
     ) -> Result<Once<EffectKey>, StoreError> {
         let now = self.clock.now();
-        let key = self.write(move |tx| onboard::apply(tx, &act, recorder.as_ref(), now)).await?;
+        let key = self.write(move |tx| onboard::apply(tx, &act, &wrapped, recorder.as_ref(), now)).await?;
         self.ring();
         Ok(key)
     }

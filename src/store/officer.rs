@@ -81,6 +81,11 @@ impl Store {
         self.read(move |tx| officer::approvals(tx, after, most)).await
     }
 
+    /// Every approval about a customer, oldest first.
+    pub async fn approvals_about(&self, customer: CustomerHashId) -> Result<Vec<ApprovalRow>, StoreError> {
+        self.read(move |tx| officer::approvals_about(tx, customer)).await
+    }
+
     /// Law: an approval that nobody decided in time expires, with a line in the timeline; at most `most` at a time.
     pub async fn expire_approvals(&self, most: usize) -> Result<usize, StoreError> {
         let now = self.clock.now();

@@ -11,7 +11,9 @@ use super::rows::privacy::{
 };
 use super::rows::{Once, Recorder};
 use super::sql::{erase, holds, keys, retain};
+use super::tx::Tx;
 use super::{Backend, Store};
+use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 
 impl Store {
@@ -25,6 +27,44 @@ impl Store {
     ) -> Result<Once<Erased>, StoreError> {
         let (by, now) = (by.to_owned(), self.clock.now());
         let done = self.write(move |tx| erase::erase(tx, customer, &by, recorder.as_ref(), now)).await?;
+        self.overwrite_the_past();
+        Ok(done)
+    }
+
+    /// Law: an onboarding that led to no customer is erased as a person is, on the same terms.
+    pub async fn erase_onboarding(
+        &self,
+        key: EffectKey,
+        by: &str,
+        recorder: Option<Recorder>,
+    ) -> Result<Once<Erased>, StoreError> {
+        let (by, now) = (by.to_owned(), self.clock.now());
+        let work = move |tx: &Tx<'_>| erase::erase_onboarding(tx, &key, &by, recorder.as_ref(), now);
+        let done = self.write(work).await?;
+        self.overwrite_the_past();
+        Ok(done)
+    }
+
+    /// Whose onboarding ended without a customer more than `age` ago: the `most` that stand after `after`.
+    pub async fn ended_applicants(
+        &self,
+        age: Duration,
+        after: Option<CustomerHashId>,
+        most: usize,
+    ) -> Result<Vec<CustomerHashId>, StoreError> {
+        let before = self.clock.now().checked_sub(age).unwrap_or(Timestamp::MIN);
+        self.read(move |tx| erase::ended_applicants(tx, before, after, most)).await
+    }
+
+    /// Law: an applicant is erased by the rule only while their onboarding is one that ended so. False if it is none.
+    pub async fn erase_applicant(
+        &self,
+        applicant: CustomerHashId,
+        age: Duration,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let done = self.write(move |tx| erase::erase_applicant(tx, applicant, before, now)).await?;
         self.overwrite_the_past();
         Ok(done)
     }

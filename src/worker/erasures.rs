@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::domain::id::CustomerHashId;
+use crate::metrics::{Erasing, WorkMetrics};
 use crate::store::Store;
 use crate::store::rows::privacy::Erasure;
 
@@ -20,18 +21,17 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Erasures that are written at once.
 const STEP: usize = 500;
 
-/// Erases whom the file calls erased and the database has. Gives how many they were. Fails if the file is there and cannot
-/// be read: whoever it names must not come back unseen.
-pub async fn apply(store: &Store, file: &Path) -> anyhow::Result<usize> {
-    let mut again = 0;
+/// Erases whom the file calls erased and the database has. Fails if the file is there and cannot be read: whoever it names
+/// must not come back unseen.
+pub async fn apply(store: &Store, file: &Path, metrics: &WorkMetrics) -> anyhow::Result<()> {
     for erasure in read(file.to_owned()).await? {
         let customer = erasure.customer_hash_id;
         if store.erase_again(erasure).await? {
             tracing::warn!(%customer, "erased again: the database was put back from before");
-            again += 1;
+            metrics.erased(Erasing::Ledger);
         }
     }
-    Ok(again)
+    Ok(())
 }
 
 /// What the file says. A line that a crash cut short was not told to anybody as written.
@@ -88,8 +88,8 @@ async fn write_down(worker: &Worker, written: &mut Written) -> anyhow::Result<()
     let (mut last, mut known) = if let Some(written) = written.take() {
         written
     } else {
-        // The database may have been away until now, and from before what the file says.
-        apply(&worker.store, file).await?;
+        // What could not be read or written the last time may be from before what the file says.
+        apply(&worker.store, file, &worker.metrics).await?;
         let known = read(file.clone()).await?.into_iter().map(|erasure| erasure.customer_hash_id);
         (0, known.collect())
     };

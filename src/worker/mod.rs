@@ -17,7 +17,7 @@
 //! - `marks`: customers from before they could be searched for are marked
 //! - `bulk`: an officer's word to many customers, a few at a time
 //! - `house`: what is kept only for a while goes
-//! - `retain`: documents that Nium has accepted, and what closed cases need no more
+//! - `retain`: documents that Nium has accepted, what closed cases need no more, applicants who became no customers
 //! - `traced`: what was done, for whoever watches traces
 //! - `tally`: the numbers of the overview
 //! - `erasures`: who was erased is written down beside the database, so that a backup does not bring them back
@@ -105,6 +105,8 @@ pub struct Options {
     pub keep_callbacks: Option<Duration>,
     /// How long a closed case keeps what was needed to close it; `None` keeps it for ever.
     pub keep_closed: Option<Duration>,
+    /// How long an applicant who became no customer is kept; `None` keeps them for ever.
+    pub keep_applicants: Option<Duration>,
     /// How long documents are kept after Nium has accepted the customer.
     pub keep_documents: Duration,
     /// Where it is written down, beside the database, who was erased.

@@ -1,4 +1,5 @@
-//! What is of no more use goes: the files of documents once Nium has accepted the customer, and what a closed case needed.
+//! What is of no more use goes: the files of documents once Nium has accepted the customer, what a closed case needed, and
+//! whoever applied and never became a customer.
 //! In small steps with a rest between, so that no callback waits for it.
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{WorkError, Worker};
 use crate::domain::onboarding::drop_files;
+use crate::metrics::Erasing;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::rows::privacy::KeptFiles;
@@ -23,7 +25,9 @@ const FILES_STEP: usize = 5;
 const CLOSED_STEP: usize = 50;
 /// The rest after a step.
 const REST: Duration = Duration::from_millis(20);
-/// How often the closed cases are gone through.
+/// Applicants that are erased before a rest; each in a transaction of their own.
+const APPLICANTS_STEP: usize = 20;
+/// How often the closed cases and the applicants are gone through.
 const CLOSED_EVERY: Duration = Duration::from_hours(24);
 
 /// Runs until `soft` is cancelled.
@@ -49,11 +53,15 @@ async fn step(worker: &Worker, gone_through: &mut Option<Timestamp>) -> Result<(
     while worker.documents().await? == FILES_STEP {
         tokio::time::sleep(REST).await;
     }
-    let Some(kept) = worker.options.keep_closed else { return Ok(()) };
     let now = worker.clock.now();
     let again_at = gone_through.map(|at| at.saturating_add(CLOSED_EVERY).unwrap_or(Timestamp::MAX));
     if again_at.is_none_or(|at| at <= now) {
-        closed(worker, kept).await?;
+        if let Some(kept) = worker.options.keep_closed {
+            closed(worker, kept).await?;
+        }
+        if let Some(kept) = worker.options.keep_applicants {
+            applicants(worker, kept).await?;
+        }
         *gone_through = Some(now);
     }
     Ok(())
@@ -68,6 +76,23 @@ async fn closed(worker: &Worker, kept: Duration) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+async fn applicants(worker: &Worker, kept: Duration) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let found = worker.store.ended_applicants(kept, after, APPLICANTS_STEP).await?;
+        for applicant in &found {
+            if worker.store.erase_applicant(*applicant, kept).await? {
+                worker.metrics.erased(Erasing::Retention);
+            }
+        }
+        after = found.last().copied();
+        if after.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(REST).await;
+    }
 }
 
 impl Worker {

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod api;
+mod applicants;
 mod attacks;
 mod attacks_flood;
 mod attacks_network;
@@ -40,6 +41,7 @@ mod house;
 mod jobs;
 mod journeys;
 mod keys;
+mod late_keys;
 mod laws;
 mod lifecycle;
 mod list;

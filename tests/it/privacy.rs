@@ -254,6 +254,7 @@ async fn whoever_is_erased_is_gone_from_every_table_and_the_record_stays_whole()
     // Twice is as once.
     house.advance(Duration::from_mins(1));
     assert_eq!(erase(&house, &id).await, (200, answer));
+    assert_eq!(house.metric("reinstate_customers_erased_total{cause=\"asked\"}").await, 1);
     // Nobody else lost anything.
     assert_eq!(wrapped(&house.database, &other), neighbour);
     let (status, shown) = house.get(&format!("/v1/customers/{other}")).await;
@@ -382,6 +383,7 @@ async fn whom_the_file_calls_erased_is_erased_again_at_the_next_start() {
         })
         .await;
     is_gone(&house.database, &back);
+    assert_eq!(house.metric("reinstate_customers_erased_total{cause=\"ledger\"}").await, 1);
     let (_, shown) = house.get(&format!("/v1/customers/{back}")).await;
     assert_eq!((&shown["state"], &shown["since"]), (&json!("erased"), &answer["erasedAt"]));
     verify(&house).await;

@@ -193,9 +193,8 @@ impl Traffic {
     pub async fn until_more_came_back(&mut self, ground: &Arc<Ground>, more: usize) {
         let (begun, wanted) = (Instant::now(), self.ids.len() + more);
         while self.ids.len() < wanted {
-            if begun.elapsed() > PATIENCE {
-                panic!("not {more} more came back: {}", ground.what_is_stuck().await);
-            }
+            let stuck = if begun.elapsed() > PATIENCE { ground.what_is_stuck().await } else { String::new() };
+            assert!(stuck.is_empty(), "not {more} more came back: {stuck}");
             self.keep_up(ground);
             tokio::time::sleep(PAUSE).await;
         }

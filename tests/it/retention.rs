@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::house::{House, PNG};
 use crate::privacy::{command, hold, house, rows_about, somebody};
+use crate::visitor::{Browser, link};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -116,5 +117,31 @@ async fn everything_about_one_person_is_handed_out_and_that_is_recorded() {
     let none = folder.path().join("nobody.json");
     let done = command(&house, &["customers", "export", &nobody, "--out", &none.display().to_string()]).await;
     assert!(done.status.code() == Some(1) && !none.exists());
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_yet_and_what_waits_for_a_second_person_are_handed_out_too() {
+    let house = house(&[("FLOW__SECOND_PERSON", "permanent_block".to_owned())]).await;
+    let id = house.rejected("Ana").await;
+    let url = link(&house, &id).await;
+    let mut browser = Browser::new(&house);
+    let form = browser.enter(&url).await.form();
+    let parts: &[(&str, Option<&str>, &[u8])] =
+        &[("form", None, form.as_bytes()), ("f-lastName", None, b"Quartzova"), ("go", None, b"more")];
+    browser.submit("/correct", parts).await.leads_to("/correct");
+    let path = format!("/v1/customers/{id}/block");
+    let mut order =
+        json!({ "action": "PERMANENT_BLOCK", "reason": "FRAUDULENT_ACTIVITY", "comment": "Case Quetzal" });
+    let (_, receipt) = house.ask(Method::POST, &path, Some(order.clone())).await;
+    order["receipt"] = receipt["receipt"].clone();
+    assert_eq!(house.ask(Method::POST, &path, Some(order)).await.0, 202);
+    house.database.hides(&["Quartzova", "Quetzal"]);
+
+    let (_, export) = house.get(&format!("/v1/customers/{id}/export")).await;
+    let (drafts, approvals) = (&export["personal"]["drafts"], &export["personal"]["approvals"]);
+    assert_eq!(drafts[0]["written"]["fields"]["lastName"], "Quartzova", "{drafts}");
+    assert_eq!((&approvals[0]["what"], &approvals[0]["status"]), (&json!("permanent_block"), &json!("open")));
+    assert!(approvals[0]["act"].to_string().contains("Case Quetzal"), "{approvals}");
     house.close().await;
 }

@@ -112,7 +112,8 @@ pub(super) fn refused(effect: &Value) -> Problem {
             .hint(
                 "The rule that is named forbids this while the customer stands so; nothing was sent to Nium.",
             )
-            .errors([FieldError::new("rule", rule)]);
+            .errors([FieldError::new("rule", rule)])
+            .effect(text("/effectId"));
     }
     let errors = effect.pointer("/said/errors").and_then(Value::as_array);
     let errors = errors.into_iter().flatten().filter_map(Value::as_str);
@@ -120,4 +121,5 @@ pub(super) fn refused(effect: &Value) -> Problem {
         .detail(message)
         .hint("Nium refused it and changed nothing; its own words stand under errors.")
         .errors(errors.map(|error| FieldError::new("nium", error.to_owned())))
+        .effect(text("/effectId"))
 }

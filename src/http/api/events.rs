@@ -136,3 +136,9 @@ pub(super) async fn test(
     let tried = state.ops.try_endpoint(&id, &caller.name).await.map_err(|error| problem_of(&error))?;
     Ok(Json(tried).into_response())
 }
+
+/// There is no endpoint of this name.
+pub(super) fn no_such_endpoint() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint")
+        .hint("GET /v1/endpoints lists the endpoints that are configured.")
+}

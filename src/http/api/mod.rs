@@ -33,8 +33,9 @@ use super::health::HealthState;
 use crate::domain::correction::FieldProblem;
 use crate::domain::role::Need;
 use crate::ops::once::Answered;
-use crate::ops::{Ops, OpsError};
+use crate::ops::{Failure, Ops, OpsError};
 use crate::store::error::StoreError;
+use crate::vault::VaultError;
 
 /// Says that an answer was given before, and nothing was done this time.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -97,6 +98,7 @@ pub fn router(state: &Arc<ApiState>) -> Router {
         .route("/v1/customers/{id}/hold", person(Need::Decide, post(privacy::hold)))
         .route("/v1/customers/{id}/export", person(Need::Manage, get(privacy::export)))
         .route("/v1/customers/{id}/erase", route(Need::Manage, post(privacy::erase)))
+        .route("/v1/onboardings/{id}/erase", route(Need::Manage, post(privacy::erase_onboarding)))
         .route("/v1/effects/{id}", route(Need::Read, get(corrections::effect)))
         .route("/v1/approvals", route(Need::Read, get(officer::approvals)))
         .route("/v1/approvals/{id}", route(Need::Decide, post(officer::verdict)))
@@ -136,8 +138,9 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::NoSuchCustomer => Problem::new(StatusCode::NOT_FOUND, "no_such_customer")
             .hint("No callback has named this customer yet, or Nium does not know the id."),
         OpsError::Erased => privacy::erased(),
-        OpsError::Held => Problem::new(StatusCode::CONFLICT, "legal_hold")
-            .hint("A legal hold is set; whoever set it, or another officer, lifts it with a reason before anything is erased."),
+        OpsError::Held => privacy::held(),
+        OpsError::NoSuchOnboarding => privacy::no_such_onboarding(),
+        OpsError::Became(customer) => privacy::became(*customer),
         OpsError::WrongState(state) => Problem::new(StatusCode::CONFLICT, "no_offer_open")
             .detail(format!("The case is in state {state}."))
             .hint("A correction is taken while the state is awaiting_correction; an officer can open an offer."),
@@ -172,8 +175,7 @@ fn problem_of(error: &OpsError) -> Problem {
             .detail(format!("The approval {id} waits for a second person already."))
             .hint("Let a second person decide about that one first."),
         OpsError::Bulk(refused) => bulk::problem(*refused),
-        OpsError::NoSuchEndpoint => Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint")
-            .hint("GET /v1/endpoints lists the endpoints that are configured."),
+        OpsError::NoSuchEndpoint => events::no_such_endpoint(),
         OpsError::NoSuchApproval => officer::no_such_approval(),
         OpsError::SamePerson => Problem::new(StatusCode::FORBIDDEN, "second_person_needed")
             .hint("Whoever asked cannot decide; somebody with a token of another name has to."),
@@ -184,20 +186,23 @@ fn problem_of(error: &OpsError) -> Problem {
         OpsError::CountChanged(count) => Problem::new(StatusCode::CONFLICT, "count_changed")
             .detail(format!("There are {count} of them now; nothing was done."))
             .hint("Send the request without confirm, look at the count, and confirm that one."),
-        OpsError::Failed(failure) => {
-            tracing::error!(error = %failure, "a request failed");
-            match failure {
-                crate::ops::Failure::Store(
-                    StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_),
-                ) => {
-                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-                        .hint("The store does not answer; try again in a moment.")
-                }
-                crate::ops::Failure::Store(_)
-                | crate::ops::Failure::Vault(_)
-                | crate::ops::Failure::Unreadable(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
-                    .hint("This is ours; the service's log has the cause."),
-            }
+        OpsError::Failed(failure) => failed(failure),
+    }
+}
+
+/// It is ours.
+fn failed(failure: &Failure) -> Problem {
+    tracing::error!(error = %failure, "a request failed");
+    match failure {
+        // Until the keys are compared with a database that was away, it is as if it still were.
+        Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_))
+        | Failure::Vault(VaultError::Unchecked) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+                .hint("The store does not answer; try again in a moment.")
+        }
+        Failure::Store(_) | Failure::Vault(_) | Failure::Unreadable(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+                .hint("This is ours; the service's log has the cause.")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `…/erase`, `…/hold`, `…/export`: one person's data, and the door that closes behind whoever was erased.
+//! `…/erase`, `…/hold`, `…/export`, `/v1/onboardings/{id}/erase`: one person's data, and the door that closes behind whoever was erased.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use axum::{Extension, Json};
 use super::auth::Caller;
 use super::take;
 use super::{ApiState, answer, fields, problem_of};
+use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::http::error::Problem;
 use crate::ops::acts::Asking;
@@ -29,6 +30,22 @@ pub(super) async fn erase(
     let once = take::once(&headers, &caller, "erase", customer)?;
     let asking = Asking { by: &caller.name, body: &body, once: once.as_ref(), dry_run: false };
     let answered = state.ops.erase(customer, &asking).await;
+    Ok(answer(answered.map_err(|error| problem_of(&error))?))
+}
+
+/// `POST /v1/onboardings/{id}/erase`: the id is the `effectId` of the onboarding.
+pub(super) async fn erase_onboarding(
+    State(state): State<Arc<ApiState>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let key = EffectKey::parse(&id).ok_or_else(no_such_onboarding)?;
+    // The route says whose: two onboardings have two answers.
+    let once = take::once(&headers, &caller, &format!("erase {key}"), CustomerHashId::NOBODY)?;
+    let asking = Asking { by: &caller.name, body: &body, once: once.as_ref(), dry_run: false };
+    let answered = state.ops.erase_onboarding(&key, &asking).await;
     Ok(answer(answered.map_err(|error| problem_of(&error))?))
 }
 
@@ -82,4 +99,24 @@ pub(super) async fn gone(
 pub(super) fn erased() -> Problem {
     Problem::new(StatusCode::GONE, "customer_erased")
         .hint("The customer was erased; nothing is kept about them, and nothing is taken in again.")
+}
+
+/// Nothing goes under a legal hold.
+pub(super) fn held() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "legal_hold").hint(
+        "A legal hold is set; whoever set it, or another officer, lifts it with a reason before anything is erased.",
+    )
+}
+
+/// There is no such onboarding.
+pub(super) fn no_such_onboarding() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_onboarding")
+        .hint("Use the effectId that POST /v1/customers answered with.")
+}
+
+/// The onboarding led to a customer, to whom everything belongs.
+pub(super) fn became(customer: CustomerHashId) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "became_a_customer")
+        .detail(format!("The applicant became the customer {customer}; nothing was done."))
+        .hint("Erase the customer instead; that takes the onboarding along.")
 }

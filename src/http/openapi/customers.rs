@@ -101,28 +101,6 @@ fn shown() -> Vec<Operation> {
             .answer(200, "The bundle", schema("Bundle"))
             .problem("customer_hash_id_malformed")
             .problem("no_such_customer"),
-        op("post", "/v1/customers/{id}/hold", "Set or lift a legal hold")
-            .role("officer")
-            .about("While it is set nothing about the customer is erased, and nothing goes by a rule of `privacy`. Who did it and why stands in the timeline, the reason sealed.")
-            .write()
-            .body(schema("Hold"), [json!({ "action": "set", "reason": "Case 1001: requested by the court" })])
-            .answer(200, "As asked for", schema("Held"))
-            .problem("no_such_customer")
-            .problem("invalid_hold"),
-        op("get", "/v1/customers/{id}/export", "Everything on file about a person")
-            .role("admin")
-            .about("The bundle, and beside it what is sealed, opened: the application with its documents, what Nium said, corrections, notes. That it was given out is recorded first.")
-            .answer(200, "The export", schema("Export"))
-            .problem("customer_hash_id_malformed")
-            .problem("no_such_customer"),
-        op("post", "/v1/customers/{id}/erase", "Erase a person")
-            .role("admin")
-            .about("Destroys the customer's data key, everything that it sealed, the timeline and whatever else tells of them, for good. Their rows of the audit record lose what they said, and the chain stays whole. Refused while a write about them is on its way to Nium, or a legal hold is set; erased twice is as once. `state` is `erased` from then on, a callback about them is counted and nothing more.")
-            .write()
-            .answer(200, "Erased: now, or before", schema("Erasure"))
-            .problem("no_such_customer")
-            .problem("write_under_way")
-            .problem("legal_hold"),
         op("get", "/v1/customers/{id}/timeline", "Everything that happened to a customer")
             .role("viewer")
             .about("Oldest first.")

@@ -251,7 +251,8 @@ impl Operation {
         let role = match self.role {
             Some("viewer") => "Any token may ask.",
             Some("app") => "Needs the role `app`, `officer` or `admin`.",
-            Some(_) => "Needs the role `officer` or `admin`.",
+            Some("officer") => "Needs the role `officer` or `admin`.",
+            Some(_) => "Needs the role `admin`.",
             None => "Needs no token.",
         };
         format!("{} {role}", self.about).trim().to_owned()
@@ -304,6 +305,7 @@ fn schema(name: &str) -> Value {
 
 fn operations() -> Vec<Operation> {
     let mut all = customers::operations();
+    all.extend(privacy::operations());
     all.extend(bulk::operations());
     all.extend(events::operations());
     all.extend(work::operations());

@@ -310,7 +310,7 @@ fn answers() -> Value {
     json!({
         "Problem": object(json!({
             "type": text(), "title": text(), "status": { "type": "integer" }, "code": text(), "detail": text(),
-            "hint": text(), "errors": problem(),
+            "hint": text(), "errors": problem(), "effectId": text(),
         }), &["type", "title", "status", "code"]),
         "Effect": object(json!({
             "effectId": text(), "customerHashId": maybe(id()), "kind": text(), "status": { "enum": statuses },

@@ -55,6 +55,17 @@ pub struct VisitRow {
     pub customer: CustomerHashId,
 }
 
+/// What a visitor wrote and has not sent.
+#[derive(Clone, Debug)]
+pub struct KeptDraft {
+    /// The link with which they came.
+    pub link: String,
+    /// When it was written last.
+    pub at: Timestamp,
+    /// The draft, sealed.
+    pub sealed: Vec<u8>,
+}
+
 /// What became of a link that somebody wanted to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exchange {

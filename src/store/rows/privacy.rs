@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::officer::NewNote;
+use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 
 /// Somebody was erased. As JSON it is a line of `privacy.erasure_file`.
@@ -18,17 +20,40 @@ pub struct Erasure {
     pub erased_by: String,
 }
 
+impl Erasure {
+    /// What is said of it where it was an onboarding: the applicant never had an id of Nium's.
+    #[must_use]
+    pub fn of_onboarding(&self, key: &EffectKey) -> Value {
+        json!({ "effectId": key, "erasedAt": self.erased_at, "erasedBy": self.erased_by })
+    }
+}
+
 /// What became of the wish to erase somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Erased {
-    /// They are erased: now, or were before.
+    /// They are erased now.
     Done(Erasure),
+    /// They were erased before.
+    Before(Erasure),
+    /// It was an onboarding, and led to this customer.
+    Became(CustomerHashId),
     /// Nothing is on file about them.
     Nobody,
     /// A write about them is on its way to Nium.
     UnderWay,
     /// A legal hold is set.
     Held,
+}
+
+impl Erased {
+    /// That they are erased, if they are.
+    #[must_use]
+    pub fn erasure(&self) -> Option<&Erasure> {
+        match self {
+            Self::Done(erasure) | Self::Before(erasure) => Some(erasure),
+            Self::Became(_) | Self::Nobody | Self::UnderWay | Self::Held => None,
+        }
+    }
 }
 
 /// A legal hold that is asked for.

@@ -10,7 +10,9 @@ use super::column::{ms, timestamp};
 use super::holds;
 use super::tally::TALLY;
 use super::work::case;
+use crate::domain::audit::SERVICE;
 use crate::domain::case::CaseState;
+use crate::domain::effect::EffectKey;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::privacy::{Erased, Erasure};
@@ -98,17 +100,90 @@ pub(in crate::store) fn erase(
     once(tx, recorder, now, || {
         tx.lock(Lock::Customer(customer))?;
         let erased = erase_one(tx, customer, by, now)?;
-        let answer = match &erased {
-            Erased::Done(erasure) => serde_json::to_value(erasure).ok(),
-            Erased::Nobody | Erased::UnderWay | Erased::Held => None,
-        };
+        let answer = erased.erasure().and_then(|erasure| serde_json::to_value(erasure).ok());
         Ok((erased, answer))
     })
 }
 
+/// Law: an onboarding that led to no customer is erased as a person is, on the same terms. One that did is the customer's.
+pub(in crate::store) fn erase_onboarding(
+    tx: &Tx<'_>,
+    key: &EffectKey,
+    by: &str,
+    recorder: Option<&Recorder>,
+    now: Timestamp,
+) -> Result<Once<Erased>, StoreError> {
+    tx.lock(CHAIN)?;
+    tx.lock(TALLY)?;
+    once(tx, recorder, now, || {
+        let Some(whose) = whose(tx, key)? else { return Ok((Erased::Nobody, None)) };
+        tx.lock(Lock::Customer(whose))?;
+        // They may have become a customer before the lock was had.
+        let erased = match self::whose(tx, key)? {
+            Some(applicant) if is_applicant(applicant, key) => erase_one(tx, applicant, by, now)?,
+            Some(customer) => Erased::Became(customer),
+            None => Erased::Nobody,
+        };
+        let answer = erased.erasure().map(|erasure| erasure.of_onboarding(key));
+        Ok((erased, answer))
+    })
+}
+
+/// Under whose id an onboarding is filed.
+fn whose(tx: &Tx<'_>, key: &EffectKey) -> Result<Option<CustomerHashId>, StoreError> {
+    let sql = "SELECT customer FROM effect WHERE key = ?1 AND kind = 'onboard'";
+    tx.first(sql, params![key.as_str()], |row| Ok(CustomerHashId::from_bytes(row.get(0)?)))
+}
+
+/// Whether an onboarding is still filed under the id of ours that it began with: there is no customer.
+fn is_applicant(customer: CustomerHashId, key: &EffectKey) -> bool {
+    *key == EffectKey::onboarding(customer)
+}
+
+/// Ids of applicants begin with the moment at which they applied (UUID version 7), and stand before this one until the year
+/// 2109: few of Nium's ids, which are random, stand there.
+const AFTER_APPLICANTS: [u8; 1] = [0x04];
+
+/// Who may be an applicant whose onboarding ended without a customer before a moment; none under a legal hold. The `most`
+/// that stand after `after`.
+pub(in crate::store) fn ended_applicants(
+    tx: &Tx<'_>,
+    before: Timestamp,
+    after: Option<CustomerHashId>,
+    most: usize,
+) -> Result<Vec<CustomerHashId>, StoreError> {
+    let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+    tx.all(
+        "SELECT data_key.customer FROM data_key JOIN effect ON effect.customer = data_key.customer
+         WHERE data_key.customer > ?2 AND data_key.customer < ?3 AND effect.kind = 'onboard' AND effect.ended_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = data_key.customer)
+             AND NOT EXISTS (SELECT 1 FROM cases WHERE cases.customer = data_key.customer)
+         ORDER BY data_key.customer LIMIT ?4",
+        params![ms(before), after, AFTER_APPLICANTS, i64::try_from(most).unwrap_or(i64::MAX)],
+        |row| Ok(CustomerHashId::from_bytes(row.get(0)?)),
+    )
+}
+
+/// Law: by the rule an applicant goes only while their onboarding is one that ended without a customer before that moment: a
+/// customer whom nobody has looked at yet has no case either. False if it is none.
+pub(in crate::store) fn erase_applicant(
+    tx: &Tx<'_>,
+    applicant: CustomerHashId,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.lock(CHAIN)?;
+    tx.lock(TALLY)?;
+    tx.lock(Lock::Customer(applicant))?;
+    let ended = "SELECT 1 FROM effect WHERE key = ?1 AND customer = ?2 AND ended_at < ?3";
+    let key = EffectKey::onboarding(applicant);
+    let is_due = tx.exists(ended, params![key.as_str(), applicant.as_bytes(), ms(before)])?;
+    Ok(is_due && matches!(erase_one(tx, applicant, SERVICE, now)?, Erased::Done(_)))
+}
+
 fn erase_one(tx: &Tx<'_>, customer: CustomerHashId, by: &str, now: Timestamp) -> Result<Erased, StoreError> {
     if let Some(before) = erasure(tx, customer)? {
-        return Ok(Erased::Done(before));
+        return Ok(Erased::Before(before));
     }
     if !is_known(tx, customer)? {
         return Ok(Erased::Nobody);

@@ -10,7 +10,7 @@ use crate::domain::audit::CUSTOMER;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::HistoryLine;
-use crate::store::rows::links::{Exchange, LinkRow, NewLink, NewVisit, VISITS_MAX, VisitRow};
+use crate::store::rows::links::{Exchange, KeptDraft, LinkRow, NewLink, NewVisit, VISITS_MAX, VisitRow};
 use crate::store::tx::{Lock, Row, Tx};
 
 const LINK: &str = "SELECT id, customer, expires_at, revoked_at, visits FROM link WHERE hash = ?1";
@@ -152,6 +152,14 @@ pub(in crate::store) fn put_draft(
 /// The draft of a link.
 pub(in crate::store) fn draft(tx: &Tx<'_>, link: &str) -> Result<Option<Vec<u8>>, StoreError> {
     tx.first("SELECT sealed FROM draft WHERE link = ?1", params![link], |row| row.get(0))
+}
+
+/// Every draft about a customer, oldest first.
+pub(in crate::store) fn drafts(tx: &Tx<'_>, customer: CustomerHashId) -> Result<Vec<KeptDraft>, StoreError> {
+    let sql = "SELECT link, stored_at, sealed FROM draft WHERE customer = ?1 ORDER BY stored_at, link";
+    tx.all(sql, params![customer.as_bytes()], |row| {
+        Ok(KeptDraft { link: row.get(0)?, at: timestamp(row.get(1)?)?, sealed: row.get(2)? })
+    })
 }
 
 /// Takes a draft away: it was sent, or is not wanted any more.

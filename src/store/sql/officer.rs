@@ -407,6 +407,18 @@ pub(in crate::store) fn approvals(
     Ok(found)
 }
 
+/// Every approval about a customer, oldest first.
+pub(in crate::store) fn approvals_about(
+    tx: &Tx<'_>,
+    customer: CustomerHashId,
+) -> Result<Vec<ApprovalRow>, StoreError> {
+    tx.all(
+        &format!("{APPROVAL} WHERE a.customer = ?1 ORDER BY a.seq"),
+        params![customer.as_bytes()],
+        approval_of,
+    )
+}
+
 fn approval_of(row: &Row) -> Result<ApprovalRow, StoreError> {
     let id: String = row.get(1)?;
     let unknown = |why: &str| corrupt("approval", &id, why);

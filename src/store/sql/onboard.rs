@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::ask::{Rank, make_due, once, put_effect};
+use super::ask::{Rank, keep_data_key, make_due, once, put_effect};
 use super::audit;
 use super::column::{ms, timestamp};
 use super::erase::refuse_the_erased;
@@ -20,15 +20,18 @@ use crate::store::rows::{
 };
 use crate::store::tx::{Lock, Tx};
 
-/// Law: an application is stored once for its `Idempotency-Key`, and somebody attends to it before everybody else.
+/// Law: an application is stored once for its `Idempotency-Key`, with the key that seals it, and somebody attends to it
+/// before everybody else.
 pub(in crate::store) fn apply(
     tx: &Tx<'_>,
     new: &NewAct,
+    wrapped: &[u8],
     recorder: Option<&Recorder>,
     now: Timestamp,
 ) -> Result<Once<EffectKey>, StoreError> {
     once(tx, recorder, now, || {
-        tx.lock(Lock::Customer(new.customer))?;
+        // An application that was stored before leaves no key behind.
+        keep_data_key(tx, new.customer, wrapped, now)?;
         put_effect(tx, new.customer, &new.key, ("nium", new.kind.as_str()), Some(&new.sealed), now)?;
         let detail = serde_json::json!({
             "kind": new.kind.as_str(), "by": new.by, "effectId": new.key, "what": new.summary,

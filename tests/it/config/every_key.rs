@@ -299,6 +299,8 @@ fn sections_of_keeping() -> Vec<Case> {
             "/" => "names a folder, not a file: \"/\""),
         case!("privacy.keep_closed_days", "30", "30", &[],
             |c| c.privacy.keep_closed == Some(Duration::from_hours(24 * 30)), "0" => "must be between 1 and 36500"),
+        case!("privacy.keep_applicants_days", "30", "30", &[],
+            |c| c.privacy.keep_applicants == Some(Duration::from_hours(24 * 30)), "0" => "must be between 1 and 36500"),
         case!("privacy.keep_documents_days", "30", "30", &[],
             |c| c.privacy.keep_documents == Duration::from_hours(24 * 30), "0" => "must be between 1 and 36500"),
         case!("privacy.erasure_file", "/tmp/erasures.jsonl", "\"/tmp/erasures.jsonl\"", &[],

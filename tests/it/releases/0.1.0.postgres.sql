@@ -475,6 +475,9 @@ SELECT wrapped FROM data_key WHERE customer = $1
 ;
 UPDATE application SET accepted_at = $2 WHERE customer = $1 AND documents = 1 AND accepted_at IS NULL
 ;
+UPDATE application SET sealed = coalesce($3, sealed), documents = 0
+             WHERE customer = $1 AND sealed = $2 AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE customer = $1)
+;
 UPDATE audit SET seq = $2, salt = $3, commitment = $4, mac = $5, key_id = $6 WHERE id = $1
 ;
 UPDATE cursor SET position = $1 WHERE name = 'last_callback' AND position < $1
