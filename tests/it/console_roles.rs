@@ -2,6 +2,7 @@
 //! What is refused has no effect. And what belongs to one customer, or to one person, is of no use at another.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use reqwest::header::LOCATION;
 use reqwest::{Method, Response};
@@ -23,6 +24,9 @@ use Least::{Admin, Nobody, Officer, Viewer};
 
 /// What a form says; `{…}` stands for what a [`Stage`] has.
 type Fields = &'static [(&'static str, &'static str)];
+
+/// Nothing moves any more once nothing has for so long.
+const QUIET: Duration = Duration::from_millis(1_500);
 
 /// Every route of the console: who may, what its form says so that it does something, and what whoever may is answered. In the
 /// order in which one person can walk them.
@@ -220,13 +224,14 @@ async fn standing(house: &House) -> Value {
 
 /// The same, once nothing moves any more.
 async fn still(house: &House) -> Value {
-    let (mut last, mut same) = (Value::Null, 0);
+    let (mut last, mut since) = (Value::Null, Instant::now());
     house
         .eventually("all is quiet", async || {
             let now = standing(house).await;
-            same = if now == last { same + 1 } else { 0 };
-            last = now;
-            same == 5
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() > QUIET
         })
         .await;
     last
