@@ -259,6 +259,7 @@ async fn the_seldom_pages_keep_nobody_out_either() {
     chromium.is_accessible("stopped").await;
     chromium.go(&url).await;
     chromium.click("button.main").await;
+    chromium.reads("Correct your details").await;
     for language in ["ja", "zh", "de"] {
         chromium.go(&format!("{base}/correct?lang={language}")).await;
         chromium.is_accessible(&format!("form in {language}")).await;
