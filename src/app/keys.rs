@@ -109,17 +109,10 @@ impl Comparison {
                 self.vault.trust();
                 Ok(true)
             }
-            Err(error) if is_away(&error) => Ok(false),
+            Err(error) if error.downcast_ref().is_some_and(StoreError::is_away) => Ok(false),
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_away(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::InTheWay(_))
-    )
 }
 
 /// Whether the database can be used; it may come later, but not if it is one that we may not work on.

@@ -71,6 +71,12 @@ pub enum StoreError {
 pub(super) const UNNAMED: &str = "row";
 
 impl StoreError {
+    /// Whether the database may answer if it is asked again in a moment.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Busy(_) | Self::InTheWay(_))
+    }
+
     /// Says which row it was, if the error is about a row and nobody has said so yet.
     pub(super) fn in_row(self, table: &'static str, row: &impl ToString) -> Self {
         match self {

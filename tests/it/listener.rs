@@ -61,6 +61,18 @@ pub fn unlimited() -> Options {
 }
 
 impl Server {
+    /// Waits until no connection is open.
+    async fn is_left_by_all(&self) {
+        let open = self.metrics.open("public");
+        tokio::time::timeout(PATIENCE, async {
+            while open.get() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -123,16 +135,8 @@ async fn who_takes_nothing_of_an_answer_is_left_and_who_reads_gets_all_of_it() {
     let mut honest = ask("close").await;
     tokio::time::timeout(PATIENCE, honest.read_to_end(&mut answer)).await.unwrap().unwrap();
     assert!(answer.len() > LARGE, "{}", answer.len());
-    let (open, left) =
-        (server.metrics.open("public"), server.metrics.connections_refused("public", "slow_reader"));
-    tokio::time::timeout(PATIENCE, async {
-        while open.get() > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
-    assert_eq!(left.get(), 2);
+    server.is_left_by_all().await;
+    assert_eq!(server.metrics.connections_refused("public", "slow_reader").get(), 2);
     drop(silent);
 }
 
@@ -166,14 +170,7 @@ async fn who_makes_no_room_for_an_answer_by_http2_is_left_whatever_else_it_asks(
     })
     .await
     .unwrap();
-    let open = server.metrics.open("public");
-    tokio::time::timeout(PATIENCE, async {
-        while open.get() > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    server.is_left_by_all().await;
     assert_eq!(server.metrics.connections_refused("public", "slow_reader").get(), 1);
 }
 
@@ -185,14 +182,7 @@ async fn http2_that_only_answers_to_pings_is_cut_off_too() {
         client.http2_keep_alive_interval(SHORT / 10).http2_keep_alive_while_idle(true).build().unwrap();
     let url = format!("http://{}/", server.address);
     assert_eq!(client.get(&url).send().await.unwrap().status().as_u16(), 200);
-    let open = server.metrics.open("public");
-    tokio::time::timeout(PATIENCE, async {
-        while open.get() > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    server.is_left_by_all().await;
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::house::{lasting_address, number, spawn};
 use crate::postgres::{self, Cluster, Pooler};
 use crate::proxy::Proxy;
 use crate::restart::{Ground, nothing_was_lost_and_nothing_was_done_twice};
+use crate::serve::signal;
 
 /// How long everything may take after the last trouble.
 pub const PATIENCE: Duration = Duration::from_mins(2);
@@ -81,9 +82,7 @@ impl Fleet {
 
     /// Sends a signal by its name.
     fn signal(&self, number: usize, name: &str) {
-        let pid = self.running[number].id().unwrap().to_string();
-        let sent = std::process::Command::new("kill").arg(format!("-{name}")).arg(pid).status().unwrap();
-        assert!(sent.success(), "SIG{name}");
+        signal(&self.running[number], name);
     }
 
     /// A callback, at whichever replica answers: one that is starting does not yet.

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::database::on_postgres;
 use crate::replicas::{Fleet, PATIENCE, PAUSE, Traffic, seed, shared};
 use crate::restart::Ground;
+use crate::serve::signal;
 
 /// Customers who come back between two changes.
 const SOME: usize = 10;
@@ -54,9 +55,8 @@ async fn an_upgrade_is_taken_back_and_made_again_and_nobody_is_lost() {
     let mut traffic = Traffic::start(&ground, PAUSE);
     for upgraded in [true, false, true] {
         traffic.until_more_came_back(&ground, SOME).await;
-        let pid = service.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
-        assert!(sent.success() && service.wait().await.unwrap().success());
+        signal(&service, "TERM");
+        assert!(service.wait().await.unwrap().success());
         service = if upgraded {
             ground.start()
         } else if on_postgres() {

@@ -34,7 +34,6 @@ use crate::domain::correction::FieldProblem;
 use crate::domain::role::Need;
 use crate::ops::once::Answered;
 use crate::ops::{Failure, Ops, OpsError};
-use crate::store::error::StoreError;
 use crate::vault::VaultError;
 
 /// Says that an answer was given before, and nothing was done this time.
@@ -193,17 +192,18 @@ fn problem_of(error: &OpsError) -> Problem {
 /// It is ours.
 fn failed(failure: &Failure) -> Problem {
     tracing::error!(error = %failure, "a request failed");
-    match failure {
+    let is_away = match failure {
+        Failure::Store(error) => error.is_away(),
         // Until the keys are compared with a database that was away, it is as if it still were.
-        Failure::Store(StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::InTheWay(_))
-        | Failure::Vault(VaultError::Unchecked) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-                .hint("The store does not answer; try again in a moment.")
-        }
-        Failure::Store(_) | Failure::Vault(_) | Failure::Unreadable(_) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
-                .hint("This is ours; the service's log has the cause.")
-        }
+        Failure::Vault(error) => *error == VaultError::Unchecked,
+        Failure::Unreadable(_) => false,
+    };
+    if is_away {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            .hint("The store does not answer; try again in a moment.")
+    } else {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            .hint("This is ours; the service's log has the cause.")
     }
 }
 
