@@ -243,10 +243,12 @@ impl Desk {
                 Some(Request::Clear { upto, reply }) => {
                     let _ = reply.send(self.clear(upto));
                 }
-                Some(Request::Stop) => return,
+                Some(Request::Stop) => break,
                 Some(Request::Append { .. }) | None => {}
             }
         }
+        // Closing alone leaves the lock with a child process that is just being started: it has all our files for a moment.
+        let _ = self.file.unlock();
     }
 
     /// Writes what fits and flushes once; then everybody hears.

@@ -74,7 +74,7 @@ pub(super) struct Sqlite {
     /// Set, the write-ahead log is soon begun anew: what was deleted stands in it until then.
     pub(super) empties: Arc<AtomicBool>,
     /// Held for as long as we serve; the operating system lets go of it when we die.
-    _owner: Option<File>,
+    owner: Mutex<Option<File>>,
 }
 
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Sqlite {
             threads: Mutex::new(vec![thread, checkpoints]),
             stop_checkpoints,
             empties,
-            _owner: owner,
+            owner: Mutex::new(owner),
         })
     }
 
@@ -161,6 +161,10 @@ impl Sqlite {
             if thread.join().is_err() {
                 tracing::error!("a store thread panicked");
             }
+        }
+        if let Some(owner) = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Closing alone leaves the lock with a child process that is just being started: it has all our files for a moment.
+            let _ = owner.unlock();
         }
     }
 }

@@ -345,10 +345,8 @@ async fn prometheus_reads_the_real_binary_takes_the_rules_and_answers_every_quer
     let prometheus = Prometheus::start(own.path(), ground.doors[0].admin);
     prometheus.until("it scrapes", "count_over_time(up{job=\"reinstate\"}[1m]) >= 3 and up == 1").await;
     for query in queries() {
-        let answer = prometheus.ask("query", &[("query", &query)]).await.unwrap();
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
-        let found = answer["data"]["result"].as_array().unwrap();
-        assert!(!found.is_empty(), "{query} gives nothing");
+        // One scrape that takes too long leaves a hole of a second in everything.
+        prometheus.until(&query, &query).await;
     }
     let reinstated = "max(reinstate_decisions_total{state=\"reinstated\"}) == 1";
     prometheus.until("the journey is in it", reinstated).await;
@@ -356,7 +354,9 @@ async fn prometheus_reads_the_real_binary_takes_the_rules_and_answers_every_quer
     let mut rules = Value::Null;
     for _ in 0..200 {
         rules = prometheus.ask("rules", &[]).await.unwrap()["data"]["groups"][0]["rules"].take();
-        if rules.as_array().is_some_and(|rules| rules.iter().all(|rule| rule["health"] == "ok")) {
+        if rules.as_array().is_some_and(|rules| {
+            rules.iter().all(|rule| rule["health"] == "ok" && rule["state"] == "inactive")
+        }) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

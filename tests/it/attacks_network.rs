@@ -278,6 +278,7 @@ async fn heads_and_bodies_that_come_byte_by_byte_are_cut_off_while_others_are_se
         );
     }
     let heads = "reinstate_connections_refused_total{listener=\"public\",reason=\"slow_head\"}";
+    house.eventually("the last is counted", async || house.metric(heads).await >= 10).await;
     assert_eq!(house.metric(heads).await, 10);
     assert_eq!(house.metric("reinstate_intake_bad_requests_total{reason=\"body_too_slow\"}").await, 20);
     house.close().await;

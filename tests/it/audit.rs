@@ -121,6 +121,8 @@ async fn busy(folder: &Path) -> (House, PathBuf) {
     .await;
     house.until(&id, "finally_rejected").await;
     house.heard(&id, "customer.finally_rejected").await;
+    let open = "SELECT count(*) FROM effect WHERE ended_at IS NULL";
+    house.eventually("what was told is on record", async || house.database.number(open) == 0).await;
     assert!(sealed(&house).await > 8);
     (house, file)
 }
@@ -281,7 +283,10 @@ fn with_tables(house: &House, sql: &str, look: impl FnOnce()) {
     for table in tables {
         house
             .database
-            .sql(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM aside_{table}; DROP TABLE aside_{table}"))
+            .sql(&format!(
+                // At once: a checkpoint that is made between the two would have the number of another.
+                "BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM aside_{table}; DROP TABLE aside_{table}; COMMIT"
+            ))
             .unwrap();
     }
 }
@@ -348,7 +353,7 @@ async fn erasing_a_person_leaves_the_chain_whole_and_nothing_of_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_applied_is_erased_with_whom_they_became() {
     let house = House::start().await;
-    let made = done(&house, TOKEN, Method::POST, "/v1/customers", application("Ana")).await;
+    let (_, made) = house.applied(&application("Ana")).await;
     let id = made["customerHashId"].as_str().unwrap();
     let applicant = rows(&house, &format!("customerHashId={id}&what=applicant_became_customer")).await;
     let applicant = applicant[0]["detail"]["applicant"].as_str().unwrap();
@@ -409,7 +414,7 @@ async fn two_who_link_at_once_make_one_chain() {
 async fn a_bundle_proves_what_happened_to_one_customer() {
     let folder = tempfile::tempdir().unwrap();
     let (house, _) = busy(folder.path()).await;
-    let made = done(&house, TOKEN, Method::POST, "/v1/customers", application("Quetzal")).await;
+    let (_, made) = house.applied(&application("Quetzal")).await;
     let id = made["customerHashId"].as_str().unwrap();
     sealed(&house).await;
     let out = folder.path().join("bundle.json");
@@ -465,6 +470,7 @@ async fn killed_between_an_act_and_its_place_in_the_chain_nothing_is_lost_and_ke
     let folder = tempfile::tempdir().unwrap();
     let mut ground = Ground::new(folder.path()).await;
     let waiting = "SELECT count(*) FROM audit WHERE seq IS NULL";
+    let placed = "SELECT count(*) FROM audit WHERE seq IS NOT NULL";
     let mut acts = 0;
     for round in 0..3 {
         if round == 2 {
@@ -477,7 +483,9 @@ async fn killed_between_an_act_and_its_place_in_the_chain_nothing_is_lost_and_ke
             let body = application("Ana");
             ground.insist(Method::PUT, &path, "kept", &body, 200).await;
             acts += 1;
-            if ground.database.number(waiting) > 0 {
+            // Some rows have their place by then, under the key of that time.
+            let is_linked = round == 0 || ground.database.number(placed) > 0;
+            if is_linked && ground.database.number(waiting) > 0 {
                 break;
             }
         }

@@ -46,6 +46,13 @@ impl Seen {
         assert_eq!((self.status, to), (303, Some(path)), "{}", self.text);
     }
 
+    /// How long Nium takes decides which.
+    #[track_caller]
+    pub fn leads_to_one_of(&self, paths: &[&str]) {
+        let to = self.headers.get(LOCATION).map(|to| to.to_str().unwrap());
+        assert!(self.status == 303 && to.is_some_and(|to| paths.contains(&to)), "{to:?} {}", self.text);
+    }
+
     pub fn retry_after(&self) -> Option<&str> {
         self.headers.get(RETRY_AFTER).map(|wait| wait.to_str().unwrap())
     }

@@ -28,7 +28,7 @@ const PLANTED: [&str; 12] = [
     "1971-07-13",
     "Quetzal Lane",
     "Xanadu Quarter",
-    "090807",
+    "ZQ090807",
     "XK9C4N4RY",
     "canary-passport",
     "canaries sing of it",
@@ -50,7 +50,7 @@ fn planted(email: &str) -> Value {
         ("dateOfBirth", "1971-07-13"),
         ("billingAddress1", "77 Quetzal Lane"),
         ("billingAddress2", "Xanadu Quarter"),
-        ("billingZipCode", "090807"),
+        ("billingZipCode", "ZQ090807"),
         ("deliveryAddress1", "77 Quetzal Lane"),
     ] {
         form[field] = json!(value);

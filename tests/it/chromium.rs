@@ -87,7 +87,9 @@ impl Chromium {
         let answer = chromium.raw(Method::POST, "", chromium.capabilities(view)).await.unwrap();
         let id = answer["sessionId"].as_str().unwrap().to_owned();
         chromium.session = format!("{}/{id}", chromium.session);
-        chromium.ask(Method::POST, "/timeouts", json!({ "implicit": 5000, "pageLoad": 60_000 })).await;
+        chromium
+            .ask(Method::POST, "/timeouts", json!({ "implicit": 5000, "pageLoad": 60_000, "script": 80_000 }))
+            .await;
         chromium
     }
 
@@ -232,7 +234,9 @@ impl Chromium {
     /// The `id` or the text of what has the focus.
     pub async fn focus(&self) -> String {
         let script = "const it = document.activeElement; return it.id || it.textContent.trim();";
-        self.script(script, &[]).await.as_str().unwrap_or_default().to_owned()
+        let answer = self.raw(Method::POST, "/execute/sync", json!({ "script": script, "args": [] })).await;
+        // While a page gives way to the next one nothing has the focus.
+        answer.ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
     /// Presses Tab until something has the focus that can be told by its `id` or text.

@@ -91,6 +91,7 @@ fn ages(line: &str) -> String {
         .replace("· now<", "· AGE<")
         .replace(", now<", ", AGE<")
         .replace(", now.", ", AGE.")
+        .replace("(now)", "(AGE)")
 }
 
 fn looks(name: &str, seen: &Seen) {

@@ -121,6 +121,9 @@ async fn a_customer_comes_back_under_the_eyes_of_an_officer() {
     // The page reads itself anew; nobody pressed anything.
     let text = officer.reads("was rejected, corrected, and is verified now").await;
     assert!(text.contains("Correction handed in: firstName") && text.contains("by the customer"), "{text}");
+    // Its last words: nothing on it changes any more.
+    officer.reads("Told the app backend: reinstated").await;
+    officer.reads("Wrote to the customer: reinstated").await;
     officer.is_accessible("case that moved by itself").await;
     officer.click("form[action$='/personal'] button").await;
     let shown = officer.reads("That you read this is on record").await;

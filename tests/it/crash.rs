@@ -72,17 +72,27 @@ impl Ground {
         json!({ "answers": [{ "rfiHashId": item, "fields": { "firstName": "Ana Maria" } }] })
     }
 
+    /// The items of a list, as soon as the service gives it.
+    async fn listed(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        self.wait(path, async || {
+            let answer = self.api(Method::GET, path, None, None).await;
+            let Some((200, page)) = answer else { return false };
+            items.clone_from(page["items"].as_array().unwrap());
+            true
+        })
+        .await;
+        items
+    }
+
     /// How many customers the service knows.
     async fn known(&self) -> usize {
-        let listed = self.api(Method::GET, "/v1/customers?limit=200", None, None).await;
-        listed.map_or(0, |(_, listed)| listed["items"].as_array().map_or(0, Vec::len))
+        self.listed("/v1/customers?limit=200").await.len()
     }
 
     /// Acts of this customer that have ended.
     async fn ended(&self, id: &str) -> usize {
-        let timeline = self.api(Method::GET, &format!("/v1/customers/{id}/timeline"), None, None).await;
-        let Some((200, timeline)) = timeline else { return 0 };
-        let lines = timeline["items"].as_array().unwrap();
+        let lines = self.listed(&format!("/v1/customers/{id}/timeline")).await;
         lines.iter().filter(|line| line["what"] == "act_ended").count()
     }
 }

@@ -205,6 +205,8 @@ async fn what_was_delivered_goes_out_again_with_the_same_id_and_bytes() {
     house.rejected("Bo").await;
     let both = || [&house.ear, &b].iter().all(|ear| ear.all().len() == 4);
     until(&house, "both have heard of both", both).await;
+    let written_down = async || items(&house, "/v1/deliveries?status=delivered").await.len() == 8;
+    house.eventually("it is written down", written_down).await;
     let before = b.all();
     let ours = house.ear.all().len();
     let all = json!({ "endpoint": "b", "status": "delivered", "customerHashId": ana });
@@ -354,7 +356,9 @@ async fn a_test_event_that_is_taken_makes_an_endpoint_well_again() {
     b.refuse_all("customer.rejected");
     house.rejected("Ana").await;
     let failing = async || items(&house, "/v1/endpoints").await[1]["failingSince"].is_string();
-    house.eventually("b fails", &failing).await;
+    // And is not in hand any more.
+    let at_rest = async || items(&house, "/v1/deliveries?endpoint=b&status=failing").await.len() == 1;
+    house.eventually("b fails", async || failing().await && at_rest().await).await;
     let (_, tried) = house.ask(Method::POST, "/v1/endpoints/b/test", None).await;
     assert_eq!(tried["delivered"], true);
     assert!(!failing().await);

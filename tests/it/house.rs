@@ -6,13 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -21,12 +17,14 @@ use reinstate::clock::{Clock, ManualClock};
 use reinstate::config::{Config, Sources};
 use reinstate::sim::{Options, Sim};
 use reinstate::store::wake::Wake;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::database::Database;
+pub use crate::ear::{Ear, Told};
 
 pub const CLIENT: &str = "6f0f8e0a-51c7-4d1e-9d3f-0b7a5d6f2c11";
 pub const API_KEY: &str = "test-key";
@@ -36,73 +34,9 @@ pub const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /// How long anything may take in real time before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// With nothing going on for this long, the clocks are moved on by a second.
 const QUIET: Duration = Duration::from_millis(15);
-
-/// One webhook as the app backend received it.
-#[derive(Clone, Debug)]
-pub struct Told {
-    pub id: String,
-    pub headers: HeaderMap,
-    pub raw: Bytes,
-    pub body: Value,
-}
-
-/// The app backend's ear.
-#[derive(Clone, Default)]
-pub struct Ear {
-    told: Arc<Mutex<Vec<Told>>>,
-    /// Statuses to answer with before answering 204 again.
-    refusals: Arc<Mutex<Vec<u16>>>,
-    /// A type of event that is always refused.
-    unwanted: Arc<Mutex<Option<&'static str>>>,
-}
-
-impl Ear {
-    pub async fn listen(&self) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback(hear).with_state(self.clone());
-        spawn(async move { axum::serve(listener, router).await.unwrap() });
-        address
-    }
-
-    pub fn all(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
-    }
-
-    /// Whatever was to be refused is taken now.
-    pub fn forgive(&self) {
-        self.refusals.lock().unwrap().clear();
-        *self.unwanted.lock().unwrap() = None;
-    }
-
-    /// Answers 500 to this type of event, and takes the others.
-    pub fn refuse_all(&self, kind: &'static str) {
-        *self.unwanted.lock().unwrap() = Some(kind);
-    }
-
-    pub fn refuse_next(&self, statuses: &[u16]) {
-        self.refusals.lock().unwrap().extend(statuses);
-    }
-}
-
-async fn hear(State(ear): State<Ear>, headers: HeaderMap, raw: Bytes) -> StatusCode {
-    let body: Value = serde_json::from_slice(&raw).unwrap();
-    let id = headers["webhook-id"].to_str().unwrap().to_owned();
-    let is_unwanted = ear.unwanted.lock().unwrap().is_some_and(|kind| body["type"] == kind);
-    ear.told.lock().unwrap().push(Told { id, headers, raw, body });
-    if is_unwanted {
-        return StatusCode::INTERNAL_SERVER_ERROR;
-    }
-    let mut refusals = ear.refusals.lock().unwrap();
-    if refusals.is_empty() {
-        StatusCode::NO_CONTENT
-    } else {
-        StatusCode::from_u16(refusals.remove(0)).unwrap()
-    }
-}
 
 #[expect(clippy::disallowed_methods, reason = "tasks of a test end with its runtime")]
 pub fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
@@ -286,6 +220,10 @@ impl House {
         self.eventually("the service is live", async || self.get("/livez").await.0 == 200).await;
         self.eventually("the first sweep is over", async || {
             let (_, sweeps) = self.get("/v1/sweeps").await;
+            if sweeps["items"][0]["trouble"].is_string() {
+                // Nium did not answer in time. The next try is due by the clock.
+                self.advance(Duration::from_secs(1));
+            }
             !sweeps["items"][0]["endedAt"].is_null()
         })
         .await;
@@ -310,6 +248,11 @@ impl House {
         }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Applies for a customer, and waits until Nium has said what becomes of it.
+    pub async fn applied(&self, application: &Value) -> (u16, Value) {
+        done(self.http.post(format!("http://{}/v1/customers", self.admin)).json(application)).await
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
@@ -463,6 +406,19 @@ impl House {
     pub async fn close(self) {
         self.stop.notify_one();
         assert!(self.running.await.unwrap(), "the service did not stop well");
+    }
+}
+
+/// Asks for an act, and again with the same key for as long as nobody knows what became of it.
+pub async fn done(request: RequestBuilder) -> (u16, Value) {
+    let request = request.bearer_auth(TOKEN).header("idempotency-key", Uuid::new_v4().to_string());
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = request.try_clone().unwrap().send().await.unwrap();
+        let status = answer.status().as_u16();
+        if status != 202 || begun.elapsed() > PATIENCE {
+            return (status, answer.json().await.unwrap());
+        }
     }
 }
 

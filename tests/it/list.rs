@@ -14,7 +14,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::house::{API_KEY, CLIENT, client, listener, spawn, start_sim};
+use crate::house::{API_KEY, CLIENT, client, lasting_address, spawn, start_sim};
 
 /// Pages after which a walk is lost.
 const PAGES_MAX: u32 = 20;
@@ -34,7 +34,7 @@ impl Pair {
     fn start() -> Self {
         let http = client();
         // Nobody listens for callbacks.
-        let sim = start_sim(listener().1);
+        let sim = start_sim(lasting_address());
         let calls = Calls::default();
         let nium = nium_client(&sim, &calls);
         Self { sim, http, nium, calls }

@@ -35,6 +35,7 @@ mod destinations;
 mod disk;
 mod doctor;
 mod doors;
+mod ear;
 mod events;
 mod fuzz;
 mod house;

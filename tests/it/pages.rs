@@ -139,7 +139,7 @@ async fn a_customer_follows_the_mail_and_comes_back_with_a_photo() {
     chromium.is_accessible("review").await;
     chromium.picture("review").await;
     chromium.click("button.main").await;
-    chromium.reads("Language").await;
+    house.eventually("the page is there", async || chromium.url().await.ends_with("/correct")).await;
     chromium.is_accessible("standing").await;
     house.until(&id, "reinstated").await;
     chromium.go(&chromium.url().await).await;

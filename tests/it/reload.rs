@@ -16,7 +16,7 @@ use tokio::process::Child;
 
 use crate::certificates::Authority;
 use crate::database::Database;
-use crate::house::{Ear, application, client, environment, lasting_address, listener, spawn};
+use crate::house::{Ear, application, client, environment, lasting_address, spawn};
 use crate::restart::Ground;
 use crate::serve::{reinstate, signal};
 use crate::smtp;
@@ -43,7 +43,7 @@ impl Service {
     /// Started with this configuration file and these variables (without their prefix).
     pub async fn start(toml: &str, env: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (_, nobody) = listener();
+        let nobody = lasting_address();
         let [public, admin] = [lasting_address(), lasting_address()];
         let file = Database::Sqlite(folder.path().join("data/reinstate.db"));
         let mut all = environment(&format!("http://{nobody}"), nobody, &file, folder.path());
@@ -78,9 +78,10 @@ impl Service {
             http: client(),
             env: all,
         };
-        // One of them may speak TLS, for which this client has no authority.
+        // One of them may speak TLS, for which this client has no authority. Its connections go with it.
+        let probe = client();
         let live = async |address: &str| {
-            let answer = service.http.get(format!("http://{address}/livez")).send().await;
+            let answer = probe.get(format!("http://{address}/livez")).send().await;
             answer.is_ok_and(|answer| answer.status() == 200)
         };
         service
@@ -193,6 +194,8 @@ async fn secrets_change_without_a_gap_and_connections_stay() {
     let before = service.fingerprint().await;
     service.reload("unchanged").await;
     assert_eq!(service.fingerprint().await, before);
+    let asked_with = |key: &str| keys.lock().unwrap().iter().any(|asked| asked == key);
+    service.eventually("Nium is asked with the first key", async || asked_with("first-api-key")).await;
 
     service.write("config/reinstate.toml", &with_values(&["old", "new"], ""));
     service.write("token", TOKENS[1]);
@@ -201,9 +204,7 @@ async fn secrets_change_without_a_gap_and_connections_stay() {
     assert_eq!((service.knock("old").await, service.knock("new").await), (200, 200));
     assert_eq!(over_held("new").await, "200");
     assert_eq!((service.ask(TOKENS[0]).await, service.ask(TOKENS[1]).await), (401, 200));
-    let asked_with = |key: &str| keys.lock().unwrap().iter().any(|asked| asked == key);
     service.eventually("Nium is asked with the new key", async || asked_with("second-api-key")).await;
-    assert!(asked_with("first-api-key"));
 
     service.write("config/reinstate.toml", &with_values(&["new"], ""));
     service.reload("applied").await;
@@ -308,7 +309,8 @@ async fn certificates_are_read_again_and_bad_ones_are_left() {
     std::fs::write(files.path().join("crt"), certificate).unwrap();
     // Without a signal: the files are looked at all the time.
     let refused = "reinstate_certificate_reload_total{listener=\"public\",outcome=\"refused\"}";
-    service.eventually(refused, async || service.metric(refused).await == Some(1)).await;
+    let is_refused = async || service.metric(refused).await.is_some_and(|count| count >= 1);
+    service.eventually(refused, is_refused).await;
     assert!(is_served(&new).await && service.log().contains("the one before stays in use"));
 }
 

@@ -183,13 +183,16 @@ type Order = (String, oneshot::Sender<()>);
 /// Says everything again, each session on a connection of its own.
 async fn replay(database: &Database, said: &[Said]) {
     let Place::Postgres(options) = database.place() else { panic!("this is about PostgreSQL") };
-    let mut sessions: BTreeMap<&str, mpsc::UnboundedSender<Order>> = BTreeMap::new();
+    let (watch, connection) = tokio_postgres::connect(&options.url, tokio_postgres::NoTls).await.unwrap();
+    spawn(connection);
+    let mut sessions: BTreeMap<&str, (i32, mpsc::UnboundedSender<Order>)> = BTreeMap::new();
     let mut running = tokio::task::JoinSet::new();
     for one in said {
         if !sessions.contains_key(one.session.as_str()) {
             let (client, connection) =
                 tokio_postgres::connect(&options.url, tokio_postgres::NoTls).await.unwrap();
             spawn(connection);
+            let pid = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
             let (orders, mut inbox) = mpsc::unbounded_channel::<Order>();
             running.spawn(async move {
                 while let Some((text, done)) = inbox.recv().await {
@@ -202,12 +205,18 @@ async fn replay(database: &Database, said: &[Said]) {
                     let _ = done.send(());
                 }
             });
-            sessions.insert(&one.session, orders);
+            sessions.insert(&one.session, (pid, orders));
         }
-        let (done, is_done) = oneshot::channel();
-        let _ = sessions[one.session.as_str()].send((one.text.clone(), done));
-        // Who waits for another one's lock is passed over; who failed is heard of below.
-        let _ = tokio::time::timeout(IN_THE_WAY, is_done).await;
+        let (done, mut is_done) = oneshot::channel();
+        let (pid, orders) = &sessions[one.session.as_str()];
+        let _ = orders.send((one.text.clone(), done));
+        // Who waits for another one's lock is passed over, and nobody else; who failed is heard of below.
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)";
+        while tokio::time::timeout(IN_THE_WAY, &mut is_done).await.is_err() {
+            if watch.query_one(waits, &[pid]).await.unwrap().get(0) {
+                break;
+            }
+        }
     }
     drop(sessions);
     while let Some(ended) = running.join_next().await {

@@ -447,11 +447,16 @@ async fn every_acknowledged_callback_is_on_file(
 }
 
 async fn callbacks_on_file(ground: &Ground) -> BTreeSet<String> {
+    let begun = std::time::Instant::now();
     let mut on_file = BTreeSet::new();
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/callbacks?limit=200{cursor}");
-        let (_, page) = ground.api(Method::GET, &path, None, None).await.expect("the service answers");
+        let Some((200, page)) = ground.api(Method::GET, &path, None, None).await else {
+            assert!(begun.elapsed() < PATIENCE, "the service answers");
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         let items = page["items"].as_array().unwrap();
         on_file.extend(items.iter().filter_map(|item| item["requestId"].as_str().map(str::to_owned)));
         match page["next"].as_str() {

@@ -125,6 +125,13 @@ async fn another_request_is_told_again_also_when_nobody_looked_in_between() {
     let second = asked(&house, &id, 2).await;
     assert_eq!(second["items"][0]["status"], "RFI_RESPONDED");
     house.eventually("it is told", async || told(&house, &id) == 2).await;
+    let callbacks = format!("/v1/callbacks?customerHashId={id}");
+    house
+        .eventually("nobody looks any more", async || {
+            let is_in = house.get(&callbacks).await.1["items"].as_array().unwrap().len() == 4;
+            is_in && house.get("/v1/jobs").await.1["items"] == json!([])
+        })
+        .await;
     // Nium asks for something else before anybody answered.
     house.fault(json!({ "endpoint": "callback", "kind": "drop_callback" })).await;
     ask_for(&house, &id, &["dateOfBirth"]).await;
@@ -220,7 +227,8 @@ async fn a_lost_answer_is_found_out_by_looking_and_given_once() {
         });
         house
             .eventually("it is answered", async || {
-                house.advance(Duration::from_secs(1));
+                // Little, so that a lease lasts on a busy machine too.
+                house.advance(Duration::from_millis(200));
                 given.is_finished()
             })
             .await;

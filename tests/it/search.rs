@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::database::{Database, about_sqlite, on_postgres};
-use crate::house::{House, TOKEN, application, client, environment, lasting_address, listener, start_sim};
+use crate::house::{House, TOKEN, application, client, environment, lasting_address, start_sim};
 
 async fn search(house: &House, body: Value) -> (u16, Value) {
     house.ask(Method::POST, "/v1/customers/search", Some(body)).await
@@ -141,7 +141,7 @@ async fn a_company_is_found_by_its_name_and_at_nium_by_its_number_too() {
     let house = House::start().await;
     let person = known(&house, "Ana", "81234567", "gold").await;
     let body = crate::onboarding::company("T00000001X");
-    let (status, done) = house.ask(Method::POST, "/v1/customers", Some(body)).await;
+    let (status, done) = house.applied(&body).await;
     assert_eq!(status, 201, "{done}");
     let company = done["customerHashId"].as_str().unwrap().to_owned();
     house.until(&company, "watching").await;
@@ -289,14 +289,14 @@ async fn the_older_list_serves_where_the_newer_is_not_there_and_says_what_it_can
 
 #[tokio::test(flavor = "multi_thread")]
 async fn niums_trouble_is_told_as_what_it_is() {
-    let house = House::with(&[("NIUM__TIMEOUT_MS", "500"), ("NIUM__CONNECT_TIMEOUT_MS", "500")]).await;
+    let house = House::with(&[("NIUM__TIMEOUT_MS", "2000"), ("NIUM__CONNECT_TIMEOUT_MS", "2000")]).await;
     for (fault, status, code) in [
         (json!({ "kind": "status", "code": 429, "retryAfterSeconds": 7 }), 429, "nium_too_many"),
         (json!({ "kind": "status", "code": 503 }), 503, "nium_unavailable"),
         (json!({ "kind": "status", "code": 500 }), 502, "nium_in_trouble"),
         (json!({ "kind": "status", "code": 401 }), 502, "nium_refuses_us"),
         (json!({ "kind": "drop" }), 502, "nium_in_trouble"),
-        (json!({ "kind": "hang", "ms": 3000 }), 504, "nium_has_not_answered"),
+        (json!({ "kind": "hang", "ms": 6000 }), 504, "nium_has_not_answered"),
     ] {
         let mut fault = fault.clone();
         fault["endpoint"] = json!("list_v3");
@@ -453,10 +453,10 @@ async fn nothing_that_was_searched_for_lies_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_most_talkative_log_tells_nothing_that_was_searched_for() {
     let folder = tempfile::tempdir().unwrap();
-    let sim = start_sim(listener().1);
+    let sim = start_sim(lasting_address());
     let database = Database::fresh(folder.path());
     let [public, admin] = [lasting_address(), lasting_address()];
-    let mut env = environment(&sim.base_url(), listener().1, &database, folder.path());
+    let mut env = environment(&sim.base_url(), lasting_address(), &database, folder.path());
     env.insert("REINSTATE__PUBLIC__LISTEN".to_owned(), public.to_string());
     env.insert("REINSTATE__ADMIN__LISTEN".to_owned(), admin.to_string());
     env.insert("REINSTATE__TELEMETRY__LOG".to_owned(), "trace".to_owned());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use crate::database::Database;
-use crate::house::{TOKEN, client, environment, lasting_address, listener};
+use crate::house::{TOKEN, client, environment, lasting_address};
 
 pub fn reinstate(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reinstate"));
@@ -37,7 +37,7 @@ async fn serve(extra: &[(&str, &str)]) -> Running {
 /// The same, with one of the usual settings left out.
 async fn serve_without(left_out: Option<&str>, extra: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let (_, nobody) = listener();
+    let nobody = lasting_address();
     let [public, admin] = [lasting_address(), lasting_address()];
     let file = Database::Sqlite(folder.path().join("data/deep/reinstate.db"));
     let mut env = environment(&format!("http://{nobody}"), nobody, &file, folder.path());

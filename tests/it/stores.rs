@@ -120,14 +120,16 @@ async fn a_pace_that_forgets_is_noticed() {
 
 async fn turns(_clock: ManualClock, _database: Database, one: Store, two: Store) {
     let turns = Turns { interval: Duration::from_secs(10), ahead: Duration::from_secs(30) };
-    let mut waits = Vec::new();
+    let (begun, mut waits) = (Instant::now(), Vec::new());
     for _ in 0..3 {
         for store in [&one, &two] {
             waits.push(store.take_turn(turns).await.unwrap().unwrap().as_secs_f64());
         }
     }
     assert!(waits[..4].iter().all(|wait| *wait == 0.0), "a burst of four: {waits:?}");
-    assert!((9.0..=10.0).contains(&waits[4]) && (19.0..=20.0).contains(&waits[5]), "{waits:?}");
+    let took = begun.elapsed().as_secs_f64();
+    let expected = [(waits[4], 10.0), (waits[5], 20.0)];
+    assert!(expected.iter().all(|(wait, most)| (most - took..=*most).contains(wait)), "{waits:?} in {took}");
 }
 
 #[tokio::test]
@@ -183,9 +185,11 @@ async fn meanwhile(database: &Database, statements: &str) -> tokio::task::JoinHa
     spawn(connection);
     let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
     let running = spawn(async move { client.batch_execute(&statements).await.unwrap() });
-    let sleeps =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'PgSleep'");
-    while database.number(&sleeps) == 0 {
+    let (watch, connection) = tokio_postgres::connect(&options.url, tokio_postgres::NoTls).await.unwrap();
+    spawn(connection);
+    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+    while watch.query_one(sleeps, &[&pid]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!running.is_finished(), "it was over before anybody saw it");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     running
@@ -201,7 +205,7 @@ fn nudge(number: u8, request_id: &str) -> Nudge {
 async fn a_turn_is_counted_from_when_it_was_given_however_long_that_took() {
     let database = shared();
     let store = a_store(&database).await;
-    let turns = Turns { interval: Duration::from_millis(200), ahead: Duration::ZERO };
+    let turns = Turns { interval: Duration::from_secs(1), ahead: Duration::ZERO };
     store.take_turn(turns).await.unwrap().unwrap();
     let held =
         meanwhile(&database, "BEGIN; UPDATE pace SET next_at = next_at; SELECT pg_sleep(3); COMMIT").await;
@@ -214,7 +218,7 @@ async fn a_turn_is_counted_from_when_it_was_given_however_long_that_took() {
     at.sort_unstable();
     let whole = at[5] - at[0];
     // Five intervals, less what an answer may take to arrive.
-    assert!(whole >= Duration::from_millis(800), "all six within {whole:?}");
+    assert!(whole >= Duration::from_secs(4), "all six within {whole:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +260,7 @@ async fn slow_reads_do_not_hold_up_what_writes() {
     };
     let (reads, took) = tokio::join!(reads, write);
     held.await.unwrap();
-    assert!(took < Duration::from_secs(1), "a write took {took:?}");
+    assert!(took < Duration::from_secs(3), "a write took {took:?}");
     assert!(reads.iter().any(Result::is_ok), "those who had a seat are answered");
 }
 
@@ -266,7 +270,7 @@ async fn nothing_waits_for_a_lock_beyond_its_limit_and_what_was_given_up_is_not_
     let store = a_store(&database).await;
     let held = meanwhile(
         &database,
-        "BEGIN; LOCK TABLE cases, callback_log IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8); COMMIT",
+        "BEGIN; LOCK TABLE cases, callback_log IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12); COMMIT",
     )
     .await;
     let timed = async |what: &str| {
@@ -278,7 +282,7 @@ async fn nothing_waits_for_a_lock_beyond_its_limit_and_what_was_given_up_is_not_
         };
         assert!(refused.is_err(), "{what}");
         let took = begun.elapsed();
-        assert!((4_500..6_500).contains(&took.as_millis()), "{what} was given up after {took:?}");
+        assert!((4_500..9_500).contains(&took.as_millis()), "{what} was given up after {took:?}");
     };
     tokio::join!(timed("a callback"), timed("a write"), timed("a read"));
     let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -311,7 +315,7 @@ async fn a_connection_that_did_not_answer_is_not_used_again() {
     let answer = store.ping().await;
     let took = begun.elapsed();
     signal("CONT", pid);
-    assert!(answer.is_err() && (14_000..17_000).contains(&took.as_millis()), "{answer:?} after {took:?}");
+    assert!(answer.is_err() && (14_000..30_000).contains(&took.as_millis()), "{answer:?} after {took:?}");
     let there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
     while database.number(&there) > 0 {
         assert!(begun.elapsed() < took + Duration::from_secs(5), "the transaction may still begin");
@@ -336,12 +340,12 @@ async fn a_server_that_takes_no_writes_any_more_is_left() {
     let gone = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({})", before.trim());
     while database.number(&gone) > 0 {
         let _ = store.ping().await;
-        assert!(begun.elapsed() < Duration::from_secs(10), "{before} are kept");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{before} are kept");
     }
     database.sql("ALTER SYSTEM RESET default_transaction_read_only").unwrap();
     database.sql("SELECT pg_reload_conf()").unwrap();
     while store.ping().await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it takes writes again");
+        assert!(begun.elapsed() < Duration::from_secs(40), "it takes writes again");
     }
 }
 
@@ -354,7 +358,7 @@ async fn a_host_that_is_silent_is_passed_over() {
     let address = silent.local_addr().unwrap();
     let mut callers = Vec::new();
     while let Ok(Ok(caller)) =
-        tokio::time::timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(address)).await
+        tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await
     {
         callers.push(caller);
     }
@@ -391,7 +395,7 @@ async fn callbacks_that_wait_at_once_are_one_statement_and_hints_have_a_pace() {
     store.record(nudge(0, "first"), Clock::System.now()).await.unwrap();
     let insert = "execute <unnamed>: INSERT INTO callback_log";
     let before = said(insert);
-    let held = meanwhile(&database, "BEGIN; LOCK TABLE callback_log; SELECT pg_sleep(1); COMMIT").await;
+    let held = meanwhile(&database, "BEGIN; LOCK TABLE callback_log; SELECT pg_sleep(3); COMMIT").await;
     let (store_ref, now) = (&store, Clock::System.now());
     let ids: Vec<String> = (0..300).map(|number| format!("r-{number}")).collect();
     join_all(ids.iter().map(|id| store_ref.record(nudge(1, id), now)))
@@ -424,7 +428,7 @@ async fn a_callback_that_the_database_refuses_takes_nobody_with_it() {
              CREATE TRIGGER refuse BEFORE INSERT ON callback_log FOR EACH ROW EXECUTE FUNCTION refuse()",
         )
         .unwrap();
-    let held = meanwhile(&database, "BEGIN; LOCK TABLE callback_log; SELECT pg_sleep(1); COMMIT").await;
+    let held = meanwhile(&database, "BEGIN; LOCK TABLE callback_log; SELECT pg_sleep(3); COMMIT").await;
     let ids: Vec<String> =
         (0..20).map(|number| if number == 7 { "bad".to_owned() } else { format!("r-{number}") }).collect();
     let now = Clock::System.now();

@@ -1,12 +1,14 @@
 //! What callbacks did not say is found by asking: the fast lane, the walk over Nium's list, and the alarm when callbacks
 //! do not come.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::house::{House, Plan};
+use crate::house::{CLIENT, House, Plan, application};
 
 const HOUR: Duration = Duration::from_hours(1);
 /// More than a callback may be late (`sweep.grace_seconds`).
@@ -42,10 +44,11 @@ async fn count(house: &House, metric: &str, wanted: i64) {
     house.eventually(metric, async || house.metric(metric).await == wanted).await;
 }
 
-/// Names of the service's own events, in order.
+/// Names of the service's own events, in order, each once.
 fn service_events(house: &House) -> Vec<String> {
-    let told = house.ear.all();
-    let mine = told.iter().filter_map(|told| told.body["type"].as_str()?.strip_prefix("service."));
+    let (told, mut seen) = (house.ear.all(), BTreeSet::new());
+    let once = told.iter().filter(|told| seen.insert(&told.id));
+    let mine = once.filter_map(|told| told.body["type"].as_str()?.strip_prefix("service."));
     mine.map(str::to_owned).collect()
 }
 
@@ -124,6 +127,13 @@ async fn a_callback_that_is_only_late_is_not_missing() {
     house.until(&id, "awaiting_correction").await;
     assert_eq!(house.metric("reinstate_callbacks_expected").await, 1);
     house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": id })).await;
+    let on_file = format!("/v1/callbacks?customerHashId={id}");
+    house
+        .eventually("it is on file", async || {
+            let (_, page) = house.get(&on_file).await;
+            page["items"].as_array().is_some_and(|items| !items.is_empty())
+        })
+        .await;
     house.advance(GRACE);
     count(&house, "reinstate_callbacks_late_total", 1).await;
     assert_eq!(house.metric("reinstate_callbacks_missing_total").await, 0);
@@ -220,13 +230,13 @@ async fn a_sweep_goes_on_after_a_restart() {
         ids.push(id);
     }
     let (_, begun) = house.ask(Method::POST, "/v1/sweeps", Some(json!({}))).await;
+    let mut sweeps = Value::Null;
     house
         .eventually("two pages are read", async || {
-            let (_, sweeps) = house.get("/v1/sweeps").await;
+            sweeps = house.get("/v1/sweeps").await.1;
             sweeps["items"][0]["page"].as_u64().unwrap() >= 2
         })
         .await;
-    let (_, sweeps) = house.get("/v1/sweeps").await;
     assert!(sweeps["items"][0]["endedAt"].is_null(), "it was to be interrupted: {sweeps}");
     let house = house.restart().await;
     let row = ended(&house, &begun["id"]).await;
@@ -268,16 +278,16 @@ async fn a_sweep_has_less_than_half_of_the_pace_while_live_work_waits() {
         live.push(house.unheard(&format!("Ana{number}")).await);
     }
     let (_, begun) = house.ask(Method::POST, "/v1/sweeps", Some(json!({}))).await;
-    for id in &live {
-        house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": id })).await;
-    }
+    let call = |id: &String| json!({ "customerHashId": id });
+    join_all(live.iter().map(|id| house.nium(Method::POST, "/__sim/callbacks", call(id)))).await;
     for id in &live {
         house.until(id, "watching").await;
     }
     ended(&house, &begun["id"]).await;
     let journal = serde_json::to_value(house.sim.journal()).unwrap();
     let calls: Vec<&Value> = journal.as_array().unwrap().iter().collect();
-    let first = calls.iter().position(|call| call["kind"] == "callback").unwrap();
+    // From when all of them had been called for.
+    let first = calls.iter().rposition(|call| call["kind"] == "callback").unwrap();
     let is_live = |call: &&Value| {
         call["endpoint"] == "details" && live.iter().any(|id| call["customerHashId"] == id.as_str())
     };
@@ -308,12 +318,16 @@ async fn whoever_slides_to_a_page_that_was_read_is_met_all_the_same() {
     for id in &ids {
         silently(&house, id, "REJECT").await;
     }
+    house.fault(json!({ "endpoint": "callback", "kind": "drop_callback", "times": 1 })).await;
     let before = serde_json::to_value(house.sim.journal()).unwrap().as_array().unwrap().len();
     let (_, begun) = house.ask(Method::POST, "/v1/sweeps", Some(json!({}))).await;
     house.eventually("a page is read", async || pages_since(&house, before) >= 1).await;
-    // The first customer goes, and another one comes: the number of customers stays, and everybody moves up.
-    house.nium(Method::DELETE, &format!("/__sim/customers/{}", ids[0]), Value::Null).await;
-    ids.push(house.unheard("Late").await);
+    // The first customer goes, and another one comes at once: the number of customers stays, and everybody moves up.
+    let (goes, comes) = (format!("/__sim/customers/{}", ids[0]), format!("/api/v4/client/{CLIENT}/customer"));
+    tokio::join!(
+        house.nium(Method::DELETE, &goes, Value::Null),
+        house.nium(Method::POST, &comes, application("Late"))
+    );
     let row = ended(&house, &begun["id"]).await;
     assert_eq!((&row["outcome"], &row["seen"]), (&json!("complete"), &json!(8)), "{row}");
     assert_eq!(pages_since(&house, before), 7, "0, 1, 0, 2, 1, 3, 2");

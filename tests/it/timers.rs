@@ -113,11 +113,11 @@ async fn callbacks_are_kept_for_as_long_as_they_should_be() {
     };
     for id in [&old, &fresh] {
         house.nium_says(id, json!({ "complianceStatus": "IN_PROGRESS" })).await;
-        house.eventually("it is on file", async || kept(&house, id).await > 0).await;
+        house.eventually("both are on file", async || kept(&house, id).await == 2).await;
     }
     let house = house.restart_after(Duration::from_hours(29 * 24)).await;
     house.nium_says(&fresh, json!({ "complianceStatus": "ACTION_REQUIRED" })).await;
-    house.eventually("it is on file", async || kept(&house, &fresh).await > 1).await;
+    house.eventually("it is on file", async || kept(&house, &fresh).await == 3).await;
     let house = house.restart_after(Duration::from_hours(2 * 24)).await;
     house.eventually("the old ones are gone", async || kept(&house, &old).await == 0).await;
     assert_eq!(kept(&house, &fresh).await, 1, "what came later is kept");

@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::json;
 
-use crate::house::{House, Plan, listener, spawn};
+use crate::house::{House, Plan, lasting_address, spawn};
 
 /// A collector that keeps what it is given, from whoever has the right header.
 #[derive(Clone, Default)]
@@ -170,7 +170,7 @@ async fn of_a_customer_everything_is_traced_or_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_dead_or_refuses_costs_a_count_and_nothing_else() {
-    let (_, nobody) = listener();
+    let nobody = lasting_address();
     let refusing = Collector::default().listen().await;
     for endpoint in [nobody, refusing] {
         let env = ("TELEMETRY__OTLP_ENDPOINT", format!("http://{endpoint}"));

@@ -132,7 +132,7 @@ async fn whoever_should_have_moved_and_did_not_is_stuck_and_nobody_else() {
     house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": late })).await;
     house
         .eventually("it is stuck", async || {
-            house.advance(Duration::from_mins(5));
+            house.advance(Duration::from_mins(1));
             list(&house, "view=stuck").await.contains(&late)
         })
         .await;

@@ -198,6 +198,9 @@ INSERT INTO hourly AS h (hour, what, count)
      SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS one (hour, what, count) ORDER BY hour, what
      ON CONFLICT (hour, what) DO UPDATE SET count = h.count + excluded.count
 ;
+INSERT INTO hourly AS h (hour, what, count) VALUES ($1, $2, $3)
+     ON CONFLICT (hour, what) DO UPDATE SET count = h.count + excluded.count
+;
 INSERT INTO idempotency (key, customer, body_mark, status, sealed, stored_at)
              VALUES ($1, $2, $3, $4, $5, $6)
 ;
@@ -354,6 +357,8 @@ SELECT customer, due_at, lease_until, failures FROM head
 SELECT customer, due_at, lease_until, failures FROM head
          WHERE customer > $1 AND customer = coalesce($2, customer) AND (lease_until IS NOT NULL OR failures > 0 OR due_at <= $4) ORDER BY customer LIMIT $3
 ;
+SELECT customer, epoch FROM head WHERE lease_until IS NOT NULL AND holder = $1
+;
 SELECT customer, number, rejected_at, offered_at, corrected_at, submitted_at, ended_at, outcome FROM journey WHERE customer = $1 ORDER BY number DESC LIMIT 1
 ;
 SELECT customer, version, data, since, attempts_used, beside, next_what, next_at
@@ -453,6 +458,8 @@ SELECT seq, customer, kind, status, created_at, due_at, attempts, outcome FROM (
              AND customer = coalesce($2, customer)) AS job
      WHERE kind = coalesce($3, kind) AND status = coalesce($4, status) ORDER BY seq LIMIT $5
 ;
+SELECT seq, epoch FROM effect WHERE lease_until IS NOT NULL AND holder = $1
+;
 SELECT seq, epoch, key, customer, kind, coalesce((SELECT body FROM event WHERE id = event_id), payload),
          attempts, forgiven, destination, event_id, sealed FROM effect WHERE lane = $1 AND destination = $2 AND destination IS NOT NULL AND status = 'pending' AND behind = 0 AND due_at <= $3
      ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
@@ -493,6 +500,9 @@ UPDATE effect SET epoch = $2, lease_until = $3, due_at = $3, holder = $4 WHERE s
 ;
 UPDATE effect SET lease_until = NULL, due_at = $1 WHERE lease_until IS NOT NULL AND holder = $2
 ;
+UPDATE effect SET lease_until = NULL, due_at = $3
+         WHERE seq = $1 AND epoch = $2 AND lease_until IS NOT NULL
+;
 UPDATE effect SET status = $2, ended_at = $3, said = coalesce($4, said), outcome = coalesce($5, outcome),
                  sealed = CASE WHEN $8 = 0 THEN sealed END, attempts = attempts + $6,
                  progress = coalesce($7, progress)
@@ -501,6 +511,8 @@ UPDATE effect SET status = $2, ended_at = $3, said = coalesce($4, said), outcome
 UPDATE effect SET status = $3, due_at = $4, lease_until = NULL, ended_at = $5, attempts = $6,
              outcome = $7, sealed = CASE WHEN $8 = 0 THEN sealed END
              WHERE seq = $1 AND epoch = $2 AND lease_until IS NOT NULL
+;
+UPDATE endpoint SET failing_since = $2 WHERE name = $1 AND failing_since IS NULL AND $3 = $3
 ;
 UPDATE endpoint SET last_success_at = $2, failing_since = NULL, disabled_at = NULL, probe_at = NULL
              WHERE name = $1 AND (failing_since IS NOT NULL OR coalesce(last_success_at, 0) <= $3)
@@ -527,12 +539,19 @@ UPDATE head SET historic = 0 WHERE customer = $1
 ;
 UPDATE head SET lease_until = NULL, due_at = $1 WHERE lease_until IS NOT NULL AND holder = $2
 ;
+UPDATE head SET lease_until = NULL, due_at = $3
+         WHERE customer = $1 AND epoch = $2 AND lease_until IS NOT NULL
+;
 UPDATE head SET wanted = wanted + 1
                  WHERE customer = $1 AND epoch = $2 AND lease_until IS NOT NULL
 ;
 UPDATE history SET customer = $2 WHERE customer = $1
 ;
 UPDATE sweep SET found = found + $2 WHERE id = $1
+;
+UPDATE sweep SET page = $3, failures = $4, trouble = $5, due_at = $6, ended_at = $7, outcome = $8,
+                 unreadable = unreadable + $9, back = CASE WHEN $9 = 1 THEN 0 ELSE back END
+             WHERE id = $1 AND page = $2 AND ended_at IS NULL
 ;
 UPDATE sweep SET page = $3, pages = $4, total = $5, seen = seen + $6, unreadable = unreadable + $7,
                  failures = 0, trouble = NULL, due_at = $8, ended_at = $9, outcome = $10, back = $11
