@@ -237,6 +237,23 @@ async fn still(house: &House) -> Value {
     last
 }
 
+/// What a form leads to, in a word; its status where it was refused.
+fn answered(answer: &Response) -> Option<String> {
+    let to = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap());
+    let word = to.and_then(|to| to.split_once("said=")).map(|(_, word)| word.to_owned());
+    let status = answer.status().as_u16();
+    word.or((status >= 400).then(|| status.to_string()))
+}
+
+/// What was said; how long Nium takes is no matter here.
+fn heard(word: &str) -> &str {
+    match word {
+        "stored" => "done",
+        "silent" => "asked",
+        other => other,
+    }
+}
+
 /// Whoever is not let in at all is sent to sign in, or told that nothing was done.
 fn is_shut_out(answer: &Response, how: &str) -> bool {
     let to = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap());
@@ -302,23 +319,13 @@ async fn every_page_and_form_does_for_each_role_what_it_may_and_nothing_for_the_
             let answer = stage.ask(&mut browser, route, customer, &form).await;
             let status = answer.status().as_u16();
             assert!(route.4.contains(&status), "{name}: {} {}: {status}", route.0, route.1);
-            let to = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap());
-            let word = to.and_then(|to| to.split_once("said=")).map(|(_, word)| word.to_owned());
-            let refused = (status >= 400).then(|| status.to_string());
-            said.extend(word.or(refused).map(|word| (name, word)));
+            said.extend(answered(&answer).map(|word| (name, word)));
         }
     }
     // The forms are such that they do something for whoever may: else that the others' did nothing would say little.
     let of = |who: &str| -> Vec<&str> {
         let words = said.iter().filter(|(name, _)| *name == who);
-        // How long Nium takes is no matter here.
-        words
-            .map(|(_, word)| match word.as_str() {
-                "stored" => "done",
-                "silent" => "asked",
-                other => other,
-            })
-            .collect()
+        words.map(|(_, word)| heard(word)).collect()
     };
     assert_eq!(of("vi"), ["gone", "401", "asked"]);
     let officer =
