@@ -131,6 +131,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Where a note of an officer's belongs.
+    #[must_use]
+    pub fn of_note(id: &str) -> Self {
+        Self { table: "note", column: "sealed", row: id.to_owned() }
+    }
+
     fn aad(&self) -> Vec<u8> {
         bound_to(&[self.table, self.column, &self.row])
     }

@@ -321,17 +321,22 @@ fn changed_keys(before: &[Setting], after: &[Setting]) -> Vec<&'static str> {
 /// Whether a change of this key can be taken while the service runs.
 fn takes_effect(key: &str, running: &Config, loaded: &Config) -> bool {
     match key {
-        // Whether there is such a segment decides about routes.
-        "callback.secret_path" => {
-            running.callback.secret_path.is_some() && loaded.callback.secret_path.is_some()
-        }
         "nium.api_key" | "admin.bootstrap_token" => true,
         "notify.webhook.secrets" | "notify.endpoints" => same_endpoints(running, loaded),
         "notify.email.smtp_url" | "notify.email.ca_file" => {
             running.notify.email.is_some() && loaded.notify.email.is_some()
         }
-        key => key.starts_with("callback."),
+        // Who may knock is taken as a whole or not at all: a part of it beside a part of the old may let everybody in, or nobody.
+        key => key.starts_with("callback.") && same_door(running, loaded),
     }
+}
+
+/// Whether the way to the callback address is the same: whether it has a segment of its own, which decides about routes, and who
+/// says for whom a request comes, which is for the next start.
+fn same_door(running: &Config, loaded: &Config) -> bool {
+    running.callback.secret_path.is_some() == loaded.callback.secret_path.is_some()
+        && running.public.listen == loaded.public.listen
+        && running.public.proxy_protocol_from == loaded.public.proxy_protocol_from
 }
 
 /// Whether all that differs between the endpoints is what they sign with.
@@ -349,12 +354,9 @@ fn same_endpoints(running: &Config, loaded: &Config) -> bool {
 /// What runs, with those keys as they were loaded that can be taken now.
 fn joined(running: &Config, loaded: Config, now: &[&'static str]) -> Config {
     let mut next = running.clone();
-    let secret_path = if now.contains(&"callback.secret_path") {
-        loaded.callback.secret_path
-    } else {
-        running.callback.secret_path.clone()
-    };
-    next.callback = config::Callback { secret_path, ..loaded.callback };
+    if now.iter().any(|key| key.starts_with("callback.")) {
+        next.callback = loaded.callback;
+    }
     next.nium.api_key = loaded.nium.api_key;
     next.admin.bootstrap_token = loaded.admin.bootstrap_token;
     if now.iter().any(|key| matches!(*key, "notify.webhook.secrets" | "notify.endpoints")) {

@@ -1,5 +1,6 @@
 //! `reinstate healthcheck`: asks `/livez` of the service that this configuration describes.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,8 +14,16 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(sources: &Sources) -> anyhow::Result<u8> {
     let config = Config::load(sources)?;
-    if config.public.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
-        // We have no certificate to show there; the other listener has the same probe.
+    let wants_certificate = config.public.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if wants_certificate || !config.public.proxy_protocol_from.is_empty() {
+        if !config.admin.proxy_protocol_from.is_empty() {
+            // Both want a balancer to speak for whoever comes: that somebody listens is all that can be asked.
+            let address = reachable(config.admin.listen);
+            TcpStream::connect_timeout(&address, LIMIT)
+                .with_context(|| format!("{address} does not answer"))?;
+            return Ok(0);
+        }
+        // We have no certificate to show there, or are no balancer; the other listener has the same probe.
         let (client, base) = beside(&config.admin)?;
         return ask(&client.timeout(LIMIT).connect_timeout(LIMIT).build()?, &format!("{base}/livez"));
     }

@@ -100,8 +100,8 @@ fn parse_server(text: &str) -> Result<Server, String> {
         return Err("must have nothing after the server and its port".to_owned());
     }
     let decoded = |text: &str| {
-        let plus = text.replace('+', "%2B");
-        let pairs = format!("x={plus}");
+        let escaped = text.replace('+', "%2B").replace('&', "%26");
+        let pairs = format!("x={escaped}");
         reqwest::Url::parse(&format!("http://x/?{pairs}"))
             .ok()
             .and_then(|url| url.query_pairs().next().map(|(_, value)| value.into_owned()))
@@ -141,6 +141,9 @@ mod tests {
         assert_eq!((server.port, server.security), (2525, SmtpSecurity::StartTls));
         let (user, password) = server.credentials.unwrap();
         assert_eq!((user.as_str(), password.expose()), ("us@er", "p+ss+w"));
+        let server = parse_server("smtp://a&b:p&ss%26w@mail.example.test").unwrap();
+        let (user, password) = server.credentials.unwrap();
+        assert_eq!((user.as_str(), password.expose()), ("a&b", "p&ss&w"));
         assert_eq!(parse_server("smtp://[::1]:25?tls=none").unwrap().security, SmtpSecurity::Plain);
         assert!(refused("smtp://mail.example.test?tls=none").contains("this machine only"));
         assert!(refused("smtp://mail.example.test?tls=maybe").contains("no parameter"));

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::looked::looked;
 use super::officer::officer;
+use super::retry::rest_after;
 use super::timers;
 use crate::domain::case::{Beside, Block, Case, CaseState, FinalReason, OfficerReason, Stage};
 use crate::domain::decision::{Answer, Decision, Look, Observation, Policy, Tell};
@@ -377,6 +378,12 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
                     .effect(effect, EffectStatus::Refused)
                     .tell(Event::CorrectionRequested, "content_refused")
                 }
+                Answer::NotTaken if *sends > 1 => {
+                    let because = "This attempt did not reach Nium; an earlier one may have, which is found out by looking";
+                    let (before, request_id) = (before.clone(), *request_id);
+                    let stage = Stage::Unclear { before, request_id, settled_at: now, sends: *sends - 1 };
+                    Turn::to(at_stage(stage), because).effect(effect, EffectStatus::Unclear)
+                }
                 Answer::NotTaken => {
                     let because = "The submission did not reach Nium; it will be sent again";
                     Turn::to(at_stage(Stage::Intended { sends: sends.saturating_sub(1) }), because)
@@ -384,7 +391,8 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
                 }
                 Answer::Unclear => {
                     let (before, request_id, sends) = (before.clone(), *request_id, *sends);
-                    let stage = Stage::Unclear { before, request_id, settled_at: now + policy.settle, sends };
+                    let settled_at = now + policy.settle.max(rest_after(sends));
+                    let stage = Stage::Unclear { before, request_id, settled_at, sends };
                     Turn::to(
                         at_stage(stage),
                         "Nium's answer was lost; whether it was taken is found out by looking",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 /// The first wait after a failure; each further one doubles it.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 
@@ -12,6 +14,18 @@ pub fn backoff(failures: u32, most: Duration, roll: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(20);
     let whole = BACKOFF_FIRST.saturating_mul(1 << doublings).min(most);
     whole.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0))
+}
+
+/// How long Nium is left alone after a write of which nobody knows, beyond the time in which it shows what it took: an outage of
+/// one endpoint is not the customer's, and is not over after five seconds. `sends` counts from 1.
+#[must_use]
+pub fn rest_after(sends: u32) -> SignedDuration {
+    match sends {
+        0 | 1 => SignedDuration::ZERO,
+        2 => SignedDuration::from_secs(10),
+        3 => SignedDuration::from_mins(1),
+        _ => SignedDuration::from_mins(10),
+    }
 }
 
 #[cfg(test)]

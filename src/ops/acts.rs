@@ -47,6 +47,11 @@ impl Ops {
         let Act::Block { action: BlockAction::PermanentBlock(_), .. } = &act else {
             return self.act(customer, &act, None, asking).await;
         };
+        if value.get("receipt").is_some()
+            && let Some(first) = self.told_before(asking).await?
+        {
+            return Ok(first);
+        }
         let row = self.store.case(customer).await?.ok_or(OpsError::NoSuchCustomer)?;
         let key = self.data_key(customer).await?;
         let receipt = receipt(&key, customer, row.case.version, &act)?;
@@ -132,6 +137,16 @@ impl Ops {
             Asked::Moved => Err(OpsError::Moved),
         })?;
         self.told_again(Answered { replayed, ..stored }).await
+    }
+
+    /// The answer that this very request has had, before anything is compared that may have moved since.
+    pub(super) async fn told_before(&self, asking: &Asking<'_>) -> Result<Option<Answered>, OpsError> {
+        let Some(once) = asking.once.filter(|_| !asking.dry_run) else { return Ok(None) };
+        let key = self.data_key(CustomerHashId::NOBODY).await?;
+        match self.answered_before(Some(once), &key, asking.body).await? {
+            Some(first) => self.told_again(first).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What has become of the effect that an answer names.

@@ -131,7 +131,7 @@ impl Ops {
         let Some(text) = text else { return Ok(None) };
         let id = (self.fresh_id)();
         let key = self.data_key(customer).await?;
-        let sealed = key.seal(&place_of_note(&id.to_string()), text.as_bytes())?;
+        let sealed = key.seal(&Place::of_note(&id.to_string()), text.as_bytes())?;
         Ok(Some(NewNote { id, sealed }))
     }
 
@@ -144,7 +144,7 @@ impl Ops {
         }
         let Some(key) = self.existing_data_key(customer).await? else { return Ok(notes) };
         for (id, sealed) in kept {
-            let text = key.open(&place_of_note(&id), &sealed)?;
+            let text = key.open(&Place::of_note(&id), &sealed)?;
             notes.insert(id, Value::String(String::from_utf8_lossy(&text).into_owned()));
         }
         Ok(notes)
@@ -192,10 +192,6 @@ impl Ops {
         let place = Place { table: "effect", column: "said", row: row.key.to_string() };
         Ok(Some(serde_json::from_slice(&key.open(&place, sealed)?)?))
     }
-}
-
-fn place_of_note(id: &str) -> Place {
-    Place { table: "note", column: "sealed", row: id.to_owned() }
 }
 
 /// Who has a case in hand, as the API shows it.

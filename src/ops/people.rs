@@ -162,12 +162,13 @@ impl Ops {
         Ok(Begun { cookie, session })
     }
 
-    /// The session of this cookie, while it lasts; that it is in use is remembered.
-    pub async fn session(&self, cookie: &str) -> Result<Option<SessionRow>, OpsError> {
+    /// The session of this cookie, while it lasts. That it is `used` is remembered: by a person, not by a page that reads itself
+    /// anew.
+    pub async fn session(&self, cookie: &str, used: bool) -> Result<Option<SessionRow>, OpsError> {
         let Some(hash) = hash_of(cookie) else { return Ok(None) };
         let Some(session) = self.store.session(hash, SESSION_IDLE).await? else { return Ok(None) };
         let unseen = self.clock.now().duration_since(session.seen_at);
-        if unseen.unsigned_abs() >= SEEN_EVERY {
+        if used && unseen.unsigned_abs() >= SEEN_EVERY {
             self.store.session_seen(hash).await?;
         }
         Ok(Some(session))

@@ -22,6 +22,8 @@ use crate::domain::audit::COMMAND_LINE;
 
 /// Rows in one transaction.
 const PAGE: usize = 1_000;
+/// Bytes of what is sealed in one transaction, unless one row alone has more: it may be documents.
+const PAGE_BYTES: i64 = 16 * 1024 * 1024;
 /// Rows in one statement.
 const AT_ONCE: usize = 100;
 
@@ -196,8 +198,22 @@ fn page(tx: &Tx<'_>, table: &Table, after: Option<&Key>) -> Result<Vec<Vec<Value
     let (columns, key) = (table.columns.join(", "), table.key_columns());
     let marks = vec!["?"; table.key].join(", ");
     let wanted = if after.is_some() { format!("WHERE ({key}) > ({marks})") } else { String::new() };
-    let sql = format!("SELECT {columns} FROM {} {wanted} ORDER BY {key} LIMIT {PAGE}", table.name);
     let values = after.cloned().unwrap_or_default();
+    let mut limit = PAGE;
+    if table.columns.contains(&"sealed") {
+        let sql = format!(
+            "SELECT CAST(coalesce(octet_length(sealed), 0) AS BIGINT) FROM {} {wanted} ORDER BY {key} LIMIT {PAGE}",
+            table.name
+        );
+        let sizes: Vec<i64> = tx.all(&sql, &refs(&values), |row| row.get(0))?;
+        let mut bytes = 0;
+        let fitting = sizes.iter().take_while(|size| {
+            bytes += **size;
+            bytes <= PAGE_BYTES
+        });
+        limit = fitting.count().max(1);
+    }
+    let sql = format!("SELECT {columns} FROM {} {wanted} ORDER BY {key} LIMIT {limit}", table.name);
     tx.all(&sql, &refs(&values), |row: &Row| (0..table.columns.len()).map(|index| row.get(index)).collect())
 }
 

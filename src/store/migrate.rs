@@ -59,6 +59,13 @@ pub(super) fn sqlite_is_known(connection: &Connection) -> Result<u32, StoreError
     if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(found) }
 }
 
+/// A command changes nothing beside a service of the release before, which would not start again; an empty file is nobody's yet.
+// differs: on PostgreSQL it is asked together with the rest
+pub(super) fn sqlite_is_current(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (sqlite_is_known(connection)?, known());
+    if (1..known).contains(&found) { Err(StoreError::Older { found, known }) } else { Ok(()) }
+}
+
 /// Brings an SQLite database to the schema of this release; each step is one transaction with its number.
 pub(super) fn sqlite(connection: &mut Connection) -> Result<(), StoreError> {
     let found = sqlite_is_known(connection)?;

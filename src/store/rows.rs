@@ -302,6 +302,8 @@ pub struct Became {
     pub application: Vec<u8>,
     /// Where they go on, if they have to.
     pub redirect: Option<KeptRedirect>,
+    /// What was noted about them before, sealed with that customer's key.
+    pub notes: Vec<officer::NewNote>,
 }
 
 /// A correction ready to be stored as an effect.

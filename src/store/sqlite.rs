@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
@@ -39,7 +39,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     // The newest row stays: it is what tells when the last callback came.
     drop_log: Some(
         "DELETE FROM callback_log WHERE id > ?1 AND id <= ?2 AND at < ?3
-             AND id <= (SELECT position FROM cursor WHERE name = 'fold') AND id < (SELECT max(id) FROM callback_log)",
+             AND id <= (SELECT position FROM cursor WHERE name = 'fold') AND id < (SELECT max(id) FROM callback_log)
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = callback_log.customer)",
     ),
     compliance: "CASE WHEN json_valid(facts) THEN facts ->> 'compliance' END",
     status: "CASE WHEN json_valid(facts) THEN facts ->> 'status' END",
@@ -61,6 +62,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_FRAMES: i64 = 16_000;
 /// How long writers may be held up while the write-ahead log is begun anew.
 const EMPTY_WAIT: Duration = Duration::from_millis(20);
+/// What goes wrong again and again is said this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
 /// How long a connection waits for another process's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -98,6 +101,9 @@ impl Sqlite {
         };
         let mut connection = Connection::open(path)?;
         prepare(&connection)?;
+        if used == Use::Tool {
+            migrate::sqlite_is_current(&connection)?;
+        }
         migrate::sqlite(&mut connection)?;
         if used != Use::Move && migrate::sqlite_is_half_a_copy(&connection)? {
             return Err(StoreError::HalfACopy);
@@ -226,6 +232,7 @@ fn checkpoint_by_the_side(
     empties: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, StoreError> {
     connection.busy_timeout(EMPTY_WAIT)?;
+    let mut told: Option<Instant> = None;
     let every = move || {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(CHECKPOINT_EVERY) {
             let is_to_empty = empties.swap(false, Ordering::Relaxed);
@@ -238,7 +245,10 @@ fn checkpoint_by_the_side(
                 Ok(_) => {}
                 Err(error) => {
                     empties.fetch_or(is_to_empty, Ordering::Relaxed);
-                    tracing::warn!(%error, "a checkpoint failed; it is tried again");
+                    if told.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                        told = Some(Instant::now());
+                        tracing::warn!(%error, "a checkpoint failed; it is tried again");
+                    }
                 }
             }
         }

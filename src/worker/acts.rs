@@ -14,6 +14,7 @@ use crate::domain::effect::EffectStatus;
 use crate::domain::snapshot::Snapshot;
 use crate::flow::acts::{Verdict, judge, tag_outcomes};
 use crate::flow::decide::SENDS_MAX;
+use crate::flow::retry::rest_after;
 use crate::nium::error::{ActAnswer, LookError};
 use crate::nium::onboard::regenerated;
 use crate::store::rows::{Commit, EffectChange, HistoryLine, LookTrouble, OpenEffect};
@@ -37,7 +38,7 @@ impl Worker {
         match open.stage {
             // Whoever sent it is gone; what left may still be on its way to Nium's database.
             ActStage::Sending { request_id, sends, .. } => {
-                let settled_at = self.settled_at();
+                let settled_at = self.settled_at(sends);
                 let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 return self.wait_for_nium(attendance, &open, stage, settled_at, "interrupted").await;
             }
@@ -88,7 +89,8 @@ impl Worker {
             // Whether an answer fits, or has arrived, can only be told by what is asked.
             RfiSeen::NotHad if matches!((&act, &open.stage), (Act::Rfi { .. }, stage) if *stage != ActStage::Taken) =>
             {
-                return self.give_back(attendance, self.again_at(1)).await;
+                attendance.trouble.failures = attendance.trouble.failures.saturating_add(1);
+                return self.give_back(attendance, self.again_at(attendance.trouble.failures)).await;
             }
             RfiSeen::NotAsked | RfiSeen::NotHad => &[],
         };
@@ -175,7 +177,7 @@ impl Worker {
                 self.not_sent(attendance, open, trouble.kind.as_str(), (request_id, sends)).await
             }
             ActAnswer::Unclear(why) => {
-                let settled_at = self.settled_at();
+                let settled_at = self.settled_at(sends);
                 let stage = ActStage::Unclear { request_id, settled_at, sends, known: Vec::new() };
                 self.wait_for_nium(attendance, open, stage, settled_at, why).await
             }
@@ -235,8 +237,10 @@ impl Worker {
         super::inbox::finished(self.store.commit(&attendance.lease, commit).await?)
     }
 
-    pub(super) fn settled_at(&self) -> Timestamp {
-        self.clock.now().saturating_add(self.options.policy.settle).unwrap_or(Timestamp::MAX)
+    /// When Nium is expected to show what this attempt has done; later after each one.
+    pub(super) fn settled_at(&self, sends: u32) -> Timestamp {
+        let settle = self.options.policy.settle.max(rest_after(sends));
+        self.clock.now().saturating_add(settle).unwrap_or(Timestamp::MAX)
     }
 
     /// Nium is given time to show what a write did. The look that follows then answers every nudge until now.

@@ -57,7 +57,7 @@ impl Worker {
         let mut notes = Vec::new();
         for Chosen { customer, .. } in &step.chosen {
             let id = self.chance.uuid();
-            let place = Place { table: "note", column: "sealed", row: id.to_string() };
+            let place = Place::of_note(&id.to_string());
             notes.push(match self.data_key(*customer).await.and_then(|key| Ok(key.seal(&place, &text)?)) {
                 Ok(sealed) => Some(NewNote { id, sealed }),
                 Err(WorkError::Store(StoreError::Erased)) => None,

@@ -23,8 +23,19 @@ const STEP: usize = 500;
 
 /// Erases whom the file calls erased and the database has. Fails if the file is there and cannot be read: whoever it names
 /// must not come back unseen.
+///
+/// Whom the database calls erased as well is passed over without a write: the file only grows, and nobody is served until it is
+/// read.
 pub async fn apply(store: &Store, file: &Path, metrics: &WorkMetrics) -> anyhow::Result<()> {
-    for erasure in read(file.to_owned()).await? {
+    let erasures = read(file.to_owned()).await?;
+    let (mut known, mut last) = (HashSet::new(), 0);
+    while !erasures.is_empty() {
+        let page = store.erasures(last, STEP).await?;
+        let Some((newest, _)) = page.last() else { break };
+        last = *newest;
+        known.extend(page.into_iter().map(|(_, erasure)| erasure.customer_hash_id));
+    }
+    for erasure in erasures.into_iter().filter(|erasure| !known.contains(&erasure.customer_hash_id)) {
         let customer = erasure.customer_hash_id;
         if store.erase_again(erasure).await? {
             tracing::warn!(%customer, "erased again: the database was put back from before");

@@ -66,6 +66,8 @@ pub(super) struct Beside {
     pub(super) rfi: RfiChange,
     /// Something was not had: a look is owed.
     pub(super) look_again: bool,
+    /// Not before this moment, whatever would be next.
+    pub(super) rest: Option<Timestamp>,
 }
 
 impl Worker {
@@ -182,6 +184,10 @@ impl Worker {
     async fn look(&self, attendance: &mut Attendance, first_look: bool) -> Result<(), WorkError> {
         let customer = attendance.lease.customer;
         let permit = self.nium.permit(attendance.class).await;
+        if let Some(at) = self.lane.paused_until(self.clock.now()) {
+            // Whoever was claimed already waits too.
+            return self.give_back(attendance, at).await;
+        }
         if !self.has_time(&attendance.lease) {
             return self.give_back(attendance, self.clock.now()).await;
         }
@@ -317,7 +323,12 @@ impl Worker {
         let kept = KeptSnapshot { looked_at: begun_at, facts: snapshot.facts.clone(), sealed };
         // What the look saw is kept; what it could not have is a reason for another one.
         let not_had = matches!(asked, RfiSeen::NotHad);
-        let failures = if not_had && !hold { attendance.trouble.failures.saturating_add(1) } else { 0 };
+        let failures = match (hold, not_had) {
+            // That Nium shows somebody says nothing of the write that this look was for.
+            (true, _) => attendance.trouble.failures,
+            (false, true) => attendance.trouble.failures.saturating_add(1),
+            (false, false) => 0,
+        };
         attendance.trouble = LookTrouble { failures, unreadable: 0 };
         let unasked = attendance.unasked.then(|| self.later(self.options.sweep.grace));
         let marks = Some(self.marks_of(snapshot).await?);
@@ -360,9 +371,10 @@ impl Worker {
         let LookTrouble { failures, unreadable } = attendance.trouble;
         let (failures, unreadable) = (failures.saturating_add(1), unreadable.saturating_add(1));
         if unreadable >= LOOK_FAILURES_MAX {
-            attendance.trouble = LookTrouble::default();
-            let beside = Beside { looked: true, ..Beside::default() };
-            return self.conclude(attendance, &Observation::LooksFail, beside).await;
+            // A person is asked where the state hangs on it. The look is owed all the same: nobody has seen what the callback was
+            // about.
+            attendance.trouble = LookTrouble { failures, unreadable: 0 };
+            return self.conclude(attendance, &Observation::LooksFail, Beside::default()).await;
         }
         let wait = backoff(failures, LOOK_BACKOFF_MAX, self.chance.roll());
         let line = HistoryLine { what: "look_failed", detail: json!({ "why": why, "inARow": unreadable }) };
@@ -423,7 +435,9 @@ impl Worker {
             looked: beside.looked,
             unasked: beside.unasked,
             trouble: attendance.trouble,
-            due_at: self.due_after(attendance.trouble, decision.next.map(|next| next.at)),
+            due_at: beside
+                .rest
+                .or_else(|| self.due_after(attendance.trouble, decision.next.map(|next| next.at))),
             hold: beside.hold,
             look_again: beside.look_again,
         };

@@ -33,9 +33,9 @@ impl Lane {
         self.lock().paused_until.filter(|until| *until > now)
     }
 
-    /// Nium answered like itself.
+    /// Nium answered like itself. A pause lasts all the same: the call may have been on its way when it began.
     pub(super) fn well(&self) {
-        *self.lock() = State::default();
+        self.lock().failures = 0;
     }
 
     /// Nium is in trouble. Gives the pause that follows, if one does.

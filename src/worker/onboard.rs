@@ -20,6 +20,7 @@ use crate::flow::decide::SENDS_MAX;
 use crate::nium::error::{ActAnswer, ListError, Refusal};
 use crate::nium::onboard::onboarded;
 use crate::store::error::StoreError;
+use crate::store::rows::officer::NewNote;
 use crate::store::rows::{Applied, Became, Commit, HistoryLine, KeptRedirect, LookTrouble, OpenEffect};
 use crate::vault::{DataKey, Place};
 
@@ -62,7 +63,8 @@ impl Worker {
         match self.nium.found_by(applicant.found_by(), self.chance.uuid(), permit).await {
             Ok(there) => {
                 self.lane.well();
-                attendance.trouble = LookTrouble::default();
+                // Failures stay until the write itself was answered.
+                attendance.trouble.unreadable = 0;
                 self.apply_or_find(attendance, &open, &key, &applicant, there).await
             }
             Err(error) => self.list_failed(attendance, &open, &key, error).await,
@@ -266,10 +268,31 @@ impl Worker {
         effect.said = Some(Self::seal_said(&key, &open.key, &Value::Object(said))?);
         let detail = json!({ "effectId": open.key, "outcome": outcome, "customerType": applicant.kind() });
         let line = HistoryLine { what: "onboarded", detail };
-        let became = Some(Became { customer, application, redirect });
+        let notes = self.notes_for(attendance.lease.customer, &key).await?;
+        let became = Some(Became { customer, application, redirect, notes });
         finished(self.store.applied(&attendance.lease, Applied { effect, became, line }).await?)?;
         tracing::info!(%customer, effect = %open.key, outcome, "an applicant became a customer");
         Ok(())
+    }
+
+    /// What officers noted about an applicant, such as why they are held, as the customer will have it.
+    async fn notes_for(&self, applicant: CustomerHashId, key: &DataKey) -> Result<Vec<NewNote>, WorkError> {
+        let kept = self.store.notes(applicant).await?;
+        if kept.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = self.data_key(applicant).await?;
+        let mut notes = Vec::new();
+        for (id, sealed) in kept {
+            let place = Place::of_note(&id);
+            if let (Ok(id), Ok(text)) = (Uuid::parse_str(&id), before.open(&place, &sealed)) {
+                notes.push(NewNote { id, sealed: key.seal(&place, &text)? });
+            } else {
+                // Nobody waits for a note that cannot be read.
+                tracing::error!(%applicant, "a note cannot be read and stays behind");
+            }
+        }
+        Ok(notes)
     }
 
     /// An address as it is kept, with the moment at which it ends.
@@ -309,10 +332,12 @@ impl Worker {
         (request_id, sends, known): (Uuid, u32, Vec<CustomerHashId>),
         why: &str,
     ) -> Result<(), WorkError> {
-        let settled_at = self.settled_at();
+        let settled_at = self.settled_at(sends);
         let stage = ActStage::Unclear { request_id, settled_at, sends, known };
         let change = mark(open, EffectStatus::Unclear, Some(stage), Some(why));
-        let commit = Commit { effect: Some(change), due_at: Some(settled_at), ..Commit::default() };
+        // Nothing is owed before that moment.
+        let due_at = Some(settled_at);
+        let commit = Commit { effect: Some(change), looked: true, due_at, ..Commit::default() };
         finished(self.store.commit(&attendance.lease, commit).await?)
     }
 

@@ -48,12 +48,25 @@ impl Worker {
         };
         let redirect =
             redirect.map(|url| self.keep_redirect(key, customer, &Redirect { url, minutes: None }));
+        // What was refused before anybody looked at it is tried ever more seldom, however well Nium shows the customer.
+        let (failures, rest) = match &answer {
+            SubmitAnswer::NotTaken(trouble) => {
+                let failures = attendance.trouble.failures.saturating_add(1);
+                let told = self.later(trouble.retry_after.unwrap_or_default());
+                (failures, Some(self.again_at(failures).max(told)))
+            }
+            SubmitAnswer::Taken(_)
+            | SubmitAnswer::Refused(_)
+            | SubmitAnswer::NoSuchCustomer
+            | SubmitAnswer::Unclear(_) => (0, None),
+        };
+        attendance.trouble.failures = failures;
         let (answer, word, said) = self.read_answer(answer);
         self.metrics.submission(word);
         tracing::info!(%customer, %effect, %request_id, sends, outcome = word, "submitted");
         let said = said.map(|said| Self::seal_said(key, &effect, &said)).transpose()?;
         let redirect = redirect.transpose()?;
-        let beside = Beside { attempt: Some(word.to_owned()), said, redirect, ..Beside::default() };
+        let beside = Beside { attempt: Some(word.to_owned()), said, redirect, rest, ..Beside::default() };
         self.conclude(attendance, &Observation::Answered(answer), beside).await
     }
 

@@ -142,3 +142,30 @@ async fn an_application_that_is_sent_again_leaves_no_key_behind() {
     }
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_on_an_applicant_holds_whom_they_become() {
+    let house = house(&[]).await;
+    house.fault(json!({ "endpoint": "add_customer", "kind": "status", "code": 503, "times": 1000 })).await;
+    let (_, waits) = house.ask(Method::POST, "/v1/customers", Some(application("Ana"))).await;
+    let effect = waits["effectId"].as_str().unwrap().to_owned();
+    hold(&house, applicant(&effect), "set", "Case 7").await;
+    house.nium(Method::DELETE, "/__sim/faults", json!({})).await;
+    let shown = format!("/v1/effects/{effect}");
+    let mut id = Value::Null;
+    house
+        .eventually("the applicant is a customer", async || {
+            house.advance(Duration::from_secs(1));
+            id = house.get(&shown).await.1["said"]["customerHashId"].clone();
+            id.is_string()
+        })
+        .await;
+    let id = id.as_str().unwrap();
+    house.until(id, "watching").await;
+    let (_, case) = house.get(&format!("/v1/customers/{id}")).await;
+    assert_eq!(case["legalHold"]["reason"], "Case 7", "{case}");
+    let (status, said) = house.ask(Method::POST, &format!("/v1/customers/{id}/erase"), None).await;
+    assert_eq!((status, &said["code"]), (409, &json!("legal_hold")));
+    hold(&house, id, "lift", "over").await;
+    house.close().await;
+}

@@ -101,6 +101,15 @@ async fn a_session_ends_with_time_with_the_password_with_the_person_and_with_the
     idle.get("/jobs").await.is(200);
     house.advance(Duration::from_mins(61));
     idle.get("/jobs").await.leads_to("/sign-in?next=/jobs");
+    // Nobody is in front of a page that reads itself anew.
+    let mut left = sign_in(&house, "ada").await;
+    left.get("/jobs").await.is(200);
+    left.always.push(("x-by-itself", "1".to_owned()));
+    for _ in 0..3 {
+        left.get("/jobs").await.is(200);
+        house.advance(Duration::from_mins(21));
+    }
+    left.get("/jobs").await.leads_to("/sign-in?next=/jobs");
 
     let mut ada = sign_in(&house, "ada").await;
     ada.get("/jobs").await.is(200).has("officer");

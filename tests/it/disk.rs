@@ -380,6 +380,9 @@ async fn a_full_disk_sends_callbacks_to_the_spool_and_they_lead_to_a_look_afterw
         .await;
     assert_eq!(ground.knock(&customer, "the-last").await, 200);
     acknowledged.insert("the-last".to_owned());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let lines = ["the fold failed", "a checkpoint failed"].map(|what| ground.said().matches(what).count());
+    assert!(lines.iter().all(|count| *count <= 2), "the log fills what is left of the disk: {lines:?}");
     service.kill().await.unwrap();
 
     let mut service = ground.start(None).await;

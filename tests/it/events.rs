@@ -470,3 +470,34 @@ async fn the_command_lists_tries_and_sends_again() {
     until(&house, "b hears of it again", || types(&b, &id).len() == 4).await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_event_that_is_never_taken_does_not_keep_an_endpoint_shut() {
+    let (house, b) = with_b("").await;
+    b.refuse_all("customer.rejected");
+    house.rejected("Ana").await;
+    until(&house, "b fails", || !b.all().is_empty()).await;
+    for _ in 0..73 {
+        house.advance(HOUR);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let disabled = async || items(&house, "/v1/endpoints").await[1]["disabledSince"].is_string();
+    house
+        .eventually("b is disabled", async || {
+            house.advance(Duration::from_mins(1));
+            disabled().await
+        })
+        .await;
+    // Something that b would take waits behind what it does not.
+    let bo = house.onboard("Bo").await;
+    house.until(&bo, "watching").await;
+    house.nium(Method::POST, &format!("/__sim/customers/{bo}/rfi"), json!({ "ask": ["firstName"] })).await;
+    house
+        .eventually("b is tried with another event", async || {
+            house.advance(Duration::from_mins(10));
+            b.all().iter().any(|told| told.body["type"] == "customer.rfi_requested")
+        })
+        .await;
+    house.eventually("b is open again", async || !disabled().await).await;
+    house.close().await;
+}

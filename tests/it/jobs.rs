@@ -219,3 +219,25 @@ async fn a_look_that_failed_is_owed_whatever_an_officer_says_meanwhile() {
     house.until(&id, "reinstated").await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_about_somebody_settled_is_looked_into_however_often_that_fails() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.nium_says(&id, json!({ "complianceStatus": "COMPLETED", "status": "Clear" })).await;
+    house.until(&id, "approved").await;
+    house.eventually("nothing is due", async || jobs(&house, "").await.is_empty()).await;
+    house
+        .fault(json!({ "endpoint": "details", "customerHashId": id, "kind": "truncated", "times": 10 }))
+        .await;
+    house.advance(Duration::from_secs(2));
+    house.nium_says(&id, json!({ "complianceStatus": "REJECT" })).await;
+    house
+        .eventually("it is seen after all", async || {
+            house.advance(Duration::from_secs(20));
+            house.get(&format!("/v1/customers/{id}")).await.1["state"] == "awaiting_correction"
+        })
+        .await;
+    assert_eq!(house.get("/v1/sweeps").await.1["items"].as_array().unwrap().len(), 1, "by no sweep");
+    house.close().await;
+}

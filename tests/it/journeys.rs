@@ -427,3 +427,56 @@ async fn decisions(house: &House, id: &str) -> String {
         .filter(|line| *line != "-> watching: Nium is working");
     lines.collect::<Vec<_>>().join("\n")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_shut_out_alone_is_tried_ever_more_seldom_and_stops_nobody() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    let shut = json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "status", "code": 403, "times": 100_000 });
+    house.fault(shut).await;
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 202);
+    let tries = || {
+        let journal = house.sim.journal();
+        let of_ana = |entry: &&reinstate::sim::Entry| {
+            entry.endpoint == "add_customer"
+                && entry.customer_hash_id.as_deref() == Some(&id)
+                && entry.status == Some(403)
+        };
+        journal.iter().filter(of_ana).count()
+    };
+    // Half an hour in steps of five seconds.
+    for _ in 0..360 {
+        house.advance(Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    let count = tries();
+    assert!((2..=20).contains(&count), "tried {count} times within half an hour");
+    // Somebody else's way is open meanwhile.
+    let bo = house.rejected("Bo").await;
+    assert_eq!(house.correct(&bo, json!({ "firstName": "Bo Maria" })).await.0, 202);
+    house.until(&bo, "reinstated").await;
+    house.nium(Method::DELETE, "/__sim/faults", json!({})).await;
+    house
+        .eventually("Ana comes back", async || {
+            house.advance(Duration::from_secs(20));
+            house.get(&format!("/v1/customers/{id}")).await.1["state"] == "reinstated"
+        })
+        .await;
+    assert_eq!(house.submissions(&id).0, 1);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_to_listen_after_a_lost_attempt_keeps_what_the_lost_one_is_known_by() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    for fault in [json!({ "kind": "drop", "applied": false }), json!({ "kind": "status", "code": 429 })] {
+        let mut fault = fault;
+        (fault["endpoint"], fault["customerHashId"]) = (json!("add_customer"), json!(id));
+        house.fault(fault).await;
+    }
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 202);
+    house.until(&id, "reinstated").await;
+    assert_eq!(house.submissions(&id), (1, 1), "one request id for all attempts");
+    house.close().await;
+}

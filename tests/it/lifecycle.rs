@@ -113,8 +113,21 @@ async fn a_permanent_block_needs_a_receipt_of_the_customer_as_they_stand() {
     assert_eq!((status, &moved["code"]), (409, &json!("customer_moved")), "{moved}");
 
     let (_, second) = post(&house, &id, "block", order.clone()).await;
-    let (status, done) = post(&house, &id, "block", with(&second["receipt"], &order)).await;
+    let asked = async || {
+        let url = format!("http://{}/v1/customers/{id}/block", house.admin);
+        let request = house.http.post(url).bearer_auth(TOKEN).header("idempotency-key", "for-good");
+        let answer = request.json(&with(&second["receipt"], &order)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let begun = std::time::Instant::now();
+    let (mut status, mut done) = asked().await;
+    while status == 202 && begun.elapsed() < Duration::from_mins(1) {
+        (status, done) = asked().await;
+    }
     assert_eq!((status, &done["outcome"]), (200, &json!("done")), "{done}");
+    // The answer was lost: the same key gives it again, although the customer has moved.
+    let (status, again) = asked().await;
+    assert_eq!((status, &again["effectId"]), (200, &done["effectId"]), "{again}");
     let case = house.until(&id, "finally_rejected").await;
     assert_eq!((&case["reason"], &case["block"]["permanent"]), (&json!("blocked"), &json!(true)));
     let (status, refused) = post(&house, &id, "block", block("UNBLOCK", "CLIENT_REQUEST")).await;

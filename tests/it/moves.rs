@@ -265,6 +265,45 @@ async fn a_backup_is_made_while_callbacks_come_and_a_restored_one_goes_on() {
     assert!(!refused.status.success() && told(&refused).contains("pg_dump"), "{}", told(&refused));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_is_what_was_looked_at_with_its_log_and_nobody_elses() {
+    about_sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let (ground, mut service, open) = grown(folder.path()).await;
+    let env = [("REINSTATE__STORE__URL", ground.database.url())];
+    let backup = folder.path().join("backup.db").display().to_string();
+    assert!(store(&["backup", "--to", &backup], &env).await.status.success());
+    // Somebody reads for long, so that what comes now stays in the write-ahead log.
+    let reader = rusqlite::Connection::open(ground.database.file()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM callback").unwrap();
+    ground.journey(2).await;
+    service.kill().await.unwrap();
+    drop(reader);
+    let newest = "SELECT count(*) FROM cases";
+    let (grown, before) =
+        (ground.database.number(newest), Database::Sqlite(backup.clone().into()).number(newest));
+    assert!(grown > before);
+    // The file is moved away by hand, and its log is left lying there.
+    let file = ground.database.file();
+    let moved = folder.path().join("moved.db");
+    std::fs::rename(&file, &moved).unwrap();
+    let log = file.with_file_name("reinstate.db-wal");
+    std::fs::copy(&log, folder.path().join("moved.db-wal")).unwrap();
+    let restored = store(&["restore", "--from", &backup], &env).await;
+    assert!(restored.status.success(), "{}", told(&restored));
+    assert_eq!(ground.database.text("PRAGMA integrity_check").trim(), "ok");
+    assert_eq!(ground.database.number(newest), before);
+    // And a file that has a log brings it along.
+    let again = ["restore", "--from", &moved.display().to_string(), "--replace"].map(str::to_owned);
+    let again: Vec<&str> = again.iter().map(String::as_str).collect();
+    let restored = store(&again, &env).await;
+    assert!(restored.status.success(), "{}", told(&restored));
+    assert_eq!(ground.database.number(newest), grown);
+    let mut service = ground.start();
+    goes_on(&ground, &open).await;
+    service.kill().await.unwrap();
+}
+
 const IN_LOG: &str = "SELECT count(*) FROM callback_log";
 
 /// Waits until every callback of Nium's has arrived and is folded.

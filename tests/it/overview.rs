@@ -209,6 +209,36 @@ async fn callbacks_are_counted_by_the_hour_with_their_redeliveries_and_what_had_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_answered_during_a_pause_does_not_end_it() {
+    let house = House::start().await;
+    let (ana, bo) = (house.onboard("Ana").await, house.onboard("Bo").await);
+    house.until(&ana, "watching").await;
+    house.until(&bo, "watching").await;
+    house.fault(json!({ "endpoint": "details", "customerHashId": bo, "kind": "wait", "name": "gate" })).await;
+    house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": bo })).await;
+    house
+        .eventually("Bo is being looked at", async || {
+            let (_, held) = house.get("/v1/jobs?kind=look&status=held").await;
+            held["items"][0]["customerHashId"] == bo.as_str()
+        })
+        .await;
+    house
+        .fault(json!({ "endpoint": "details", "customerHashId": ana, "kind": "status", "code": 429, "retryAfterSeconds": 30 }))
+        .await;
+    house.nium(Method::POST, "/__sim/callbacks", json!({ "customerHashId": ana })).await;
+    let paused = async || house.get("/v1/overview").await.1["nium"]["pausedUntil"].is_string();
+    house.eventually("all calls pause", &paused).await;
+    house.nium(Method::POST, "/__sim/release/gate", json!({})).await;
+    house
+        .eventually("Bo is answered", async || {
+            house.get("/v1/jobs?kind=look&status=held").await.1["items"] == json!([])
+        })
+        .await;
+    assert!(paused().await, "Nium asked for thirty seconds");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nium_in_trouble_shows_in_its_pace() {
     let house = House::start().await;
     house

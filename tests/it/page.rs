@@ -341,3 +341,22 @@ async fn a_link_is_only_made_for_something_open() {
     }
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nium_refuses_is_to_be_looked_at_again_and_is_no_trouble() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.until(&id, "watching").await;
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/rfi"), json!({ "ask": ["firstName"] })).await;
+    let rfi = format!("/v1/customers/{id}/rfi");
+    house.eventually("it is asked", async || house.get(&rfi).await.1["open"] == true).await;
+    let mut browser = Browser::new(&house);
+    let form = browser.enter(&link(&house, &id).await).await.form();
+    house.fault(json!({ "endpoint": "rfi_answer", "kind": "status", "code": 400 })).await;
+    let parts = [("form", None, form.as_bytes()), ("r0-firstName", None, &b"Ana Maria"[..])];
+    browser.submit("/correct/answers", &parts).await.leads_to("/correct");
+    browser.get("/correct").await.is(200).has("Please look at these entries again").has("Ana Maria");
+    browser.submit("/correct/answers", &parts).await.leads_to("/correct");
+    house.eventually("it is taken", async || house.get(&rfi).await.1["open"] == false).await;
+    house.close().await;
+}

@@ -308,3 +308,53 @@ async fn links_are_made_and_ended_on_the_command_line() {
     assert_eq!(code, Some(64));
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_written_by_hand_changes_no_more_than_the_page_asks() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    let mut browser = Browser::new(&house);
+    let form = browser.enter(&link(&house, &id).await).await.form();
+    let parts: Vec<(&str, Option<&str>, &[u8])> = vec![
+        ("form", None, form.as_bytes()),
+        ("f-firstName", None, b"Ana Maria"),
+        ("f-complianceLevel", None, b"SCREENING"),
+        ("f-kycMode", None, b"E_KYC"),
+        ("f-segment", None, b"quartzite"),
+        ("f-isTncAccepted", None, b"false"),
+    ];
+    browser.submit("/correct", &parts).await.leads_to("/correct/review");
+    let review = browser.get("/correct/review").await;
+    assert_eq!(review.has("Ana Maria").lacks("quartzite").text.matches("<dt>").count(), 1);
+    browser.post("/correct/send", &format!("form={form}")).await.leads_to("/correct");
+    house.until(&id, "reinstated").await;
+    let (_, export) = house.get(&format!("/v1/customers/{id}/export")).await;
+    let (sent, before) = (&export["personal"]["application"], application("Ana"));
+    assert_eq!(sent["firstName"], "Ana Maria", "{sent}");
+    for name in ["complianceLevel", "kycMode", "segment", "isTncAccepted"] {
+        assert_eq!(sent[name], before[name], "{name}");
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_grows_no_larger_than_what_may_be_sent() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    let mut browser = Browser::new(&house);
+    let form = browser.enter(&link(&house, &id).await).await.form();
+    let photo = [STANDARD.decode(PNG).unwrap(), vec![0; 2 * 1024 * 1024 - 100]].concat();
+    let mut parts: Vec<(&str, Option<&str>, &[u8])> =
+        vec![("form", None, form.as_bytes()), ("go", None, b"more")];
+    parts.extend((0..4).map(|_| ("doc-file", Some("p.png"), photo.as_slice())));
+    let bytes = || house.database.number("SELECT max(length(sealed)) FROM draft");
+    browser.submit("/correct", &parts).await.leads_to("/correct");
+    let once = bytes();
+    assert!(once > 8 * 1024 * 1024, "what fits is kept: {once}");
+    for _ in 0..2 {
+        browser.submit("/correct", &parts).await.leads_to("/correct");
+        browser.get("/correct").await.has("role=\"alert\"");
+        assert!(bytes() < once + 1_024, "{} after {once}", bytes());
+    }
+    house.close().await;
+}

@@ -218,7 +218,7 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 let url = direct.replace(place, &format!("127.0.0.1:{port}"));
                 return Self { url, process, _folder: folder };

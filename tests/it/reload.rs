@@ -269,19 +269,28 @@ async fn what_needs_a_restart_is_named_until_there_is_one_and_the_rest_takes_eff
     let more = "secret_path = \"s3cret-path\"\n[nium]\nsettle_ms = 6000\n[page]\nname = \"Another\"\n";
     service.write("config/reinstate.toml", &with_values(&["new"], more));
     service.reload("restart_needed").await;
-    assert_eq!(
-        (service.knock("new").await, service.knock("old").await),
-        (200, 401),
-        "without the secret path"
-    );
-    assert_eq!(waiting().await, Some(3));
-    let named = "after_a_restart=\"nium.settle_ms, callback.secret_path, page.name\"";
-    assert!(service.log().contains(named), "{}", service.log());
+    // Whoever may knock is taken as a whole, and the secret path waits for the next start.
+    assert_eq!((service.knock("new").await, service.knock("old").await), (401, 200));
+    assert_eq!(waiting().await, Some(4));
+    for named in ["nium.settle_ms", "callback.secret_path", "callback.static_header_values", "page.name"] {
+        assert!(service.log().contains(named), "{named}: {}", service.log());
+    }
     service.reload("restart_needed").await;
-    assert_eq!(waiting().await, Some(3), "it is not forgotten");
-    service.write("config/reinstate.toml", &with_values(&["new"], ""));
+    assert_eq!(waiting().await, Some(4), "it is not forgotten");
+    service.write("config/reinstate.toml", &with_values(&["old"], ""));
     service.reload("unchanged").await;
     assert_eq!(waiting().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_lock_is_not_taken_off_before_the_other_is_on() {
+    let list = "[callback]\nallow_from = [\"198.51.100.7\"]\n[public]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let service = Service::start(list, &[]).await;
+    assert_eq!(service.knock("any").await, 403);
+    let path = "[callback]\nsecret_path = \"s3cret-path\"\n[public]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    service.write("config/reinstate.toml", path);
+    service.reload("restart_needed").await;
+    assert_eq!(service.knock("any").await, 403, "until the secret path is served nobody else is let in");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::house::{House, PNG};
+use crate::house::{House, PNG, application};
 use crate::privacy::{command, hold, house, rows_about, somebody};
 use crate::visitor::{Browser, link};
 
@@ -143,5 +143,65 @@ async fn what_was_not_sent_yet_and_what_waits_for_a_second_person_are_handed_out
     assert_eq!(drafts[0]["written"]["fields"]["lastName"], "Quartzova", "{drafts}");
     assert_eq!((&approvals[0]["what"], &approvals[0]["status"]), (&json!("permanent_block"), &json!("open")));
     assert!(approvals[0]["act"].to_string().contains("Case Quetzal"), "{approvals}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_nium_asks_for_something_keeps_what_the_answer_needs() {
+    let house = house(&[("PRIVACY__KEEP_CLOSED_DAYS", "30".to_owned())]).await;
+    let (id, other) = (accepted(&house, "Ana").await, accepted(&house, "Bo").await);
+    house.advance(31 * DAY);
+    house.nium(Method::POST, &format!("/__sim/customers/{id}/rfi"), json!({ "ask": ["firstName"] })).await;
+    let rfi = format!("/v1/customers/{id}/rfi");
+    let asked = async |house: &House| house.get(&rfi).await.1["items"].as_array().unwrap().len();
+    house.eventually("it is asked", async || asked(&house).await == 1).await;
+    let state = house.get(&format!("/v1/customers/{id}")).await.1["state"].clone();
+    let url = link(&house, &id).await;
+    let house = house.restart().await;
+    house
+        .eventually("the other one's application goes", async || {
+            rows_about(&house.database, "application", &other) == 0
+        })
+        .await;
+    assert_eq!((state, asked(&house).await), (json!("approved"), 1));
+    assert_eq!(rows_about(&house.database, "link", &id), 1, "{url}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_and_drafts_are_kept_under_a_hold_too() {
+    let house = house(&[("PRIVACY__KEEP_CALLBACKS_DAYS", "1".to_owned())]).await;
+    let (goes, held) = (somebody(&house, "Ana").await, somebody(&house, "Bo").await);
+    for id in [&goes, &held] {
+        let mut browser = Browser::new(&house);
+        let form = browser.enter(&link(&house, id).await).await.form();
+        let parts = [("form", None, form.as_bytes()), ("f-firstName", None, &b"Quartz"[..])];
+        browser.submit("/correct", &parts).await.leads_to("/correct/review");
+    }
+    hold(&house, &held, "set", "Case 7").await;
+    let kept = rows_about(&house.database, "callback", &held);
+    let house = house.restart_after(4 * DAY).await;
+    let rows = |table: &str, id: &str| rows_about(&house.database, table, id);
+    house
+        .eventually("the other one's go", async || rows("callback", &goes) + rows("draft", &goes) == 0)
+        .await;
+    assert_eq!((rows("callback", &held), rows("draft", &held)), (kept, 1));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_go_also_when_an_answer_was_lost_or_the_application_came_later() {
+    let house = house(&[]).await;
+    let id = house.rejected("Ana").await;
+    house.fault(json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "answer_lost" })).await;
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 202);
+    house.until(&id, "reinstated").await;
+    lost_their_files(&house, 1).await;
+    let late = accepted(&house, "Bo").await;
+    lost_their_files(&house, 2).await;
+    let path = format!("/v1/customers/{late}/application");
+    assert_eq!(house.ask(Method::PUT, &path, Some(application("Bo"))).await.0, 200);
+    house.advance(DAY);
+    lost_their_files(&house, 2).await;
     house.close().await;
 }

@@ -202,3 +202,37 @@ async fn tokens_are_made_listed_and_revoked_beside_a_running_service() {
     assert_eq!(status().await, 401);
     assert_eq!(token_command(&["token", "revoke", id]).await.0, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_check_asks_where_it_is_let_in() {
+    for both in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Database::Sqlite(folder.path().join("reinstate.db"));
+        let [nobody, public, admin] = [lasting_address(), lasting_address(), lasting_address()];
+        let mut env = environment(&format!("http://{nobody}"), nobody, &file, folder.path());
+        let listeners = ["PUBLIC", "ADMIN"].into_iter().zip([public, admin]);
+        for (name, address) in listeners {
+            env.insert(format!("REINSTATE__{name}__LISTEN"), address.to_string());
+            if both || name == "PUBLIC" {
+                env.insert(format!("REINSTATE__{name}__PROXY_PROTOCOL_FROM"), "10.0.0.0/8".to_owned());
+            }
+        }
+        let check = async || {
+            let mut command = reinstate(folder.path(), &["healthcheck"]);
+            command.envs(env.clone());
+            output(command).await
+        };
+        assert_eq!(check().await.0, 1, "nobody is there yet");
+        let mut service = reinstate(folder.path(), &["serve"]);
+        let _child = service.envs(env.clone()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = (1, String::new());
+        for _ in 0..200 {
+            said = check().await;
+            if said.0 == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(said.0, 0, "{}", said.1);
+    }
+}

@@ -463,3 +463,38 @@ async fn nobody_begins_to_serve_from_a_database_that_is_being_copied() {
     late.ready().await.unwrap();
     drop(store);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nudge_that_is_being_folded_outlives_a_look_that_found_nobody() {
+    let database = shared();
+    let store = a_store(&database).await;
+    store.record(nudge(1, "r-1"), Clock::System.now()).await.unwrap();
+    let seats = || Seats { all: 1, swept: 1, turn: 1 };
+    let begun = Instant::now();
+    let claimed = loop {
+        let mut claimed = store.claim(Duration::from_mins(5), seats()).await.unwrap();
+        if let Some(claimed) = claimed.pop() {
+            break claimed;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody is due");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let folding = "BEGIN; UPDATE head SET wanted = wanted + 1; SELECT pg_sleep(2); COMMIT";
+    let folded = meanwhile(&database, folding).await;
+    assert_eq!(store.forget(&claimed.lease).await.unwrap(), Finished::Done);
+    folded.await.unwrap();
+    assert_eq!(database.number("SELECT wanted - handled FROM head WHERE lease_until IS NULL"), 1);
+}
+
+#[test]
+fn a_command_does_not_bring_the_file_of_an_older_service_to_another_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Database::Sqlite(folder.path().join("reinstate.db"));
+    let open = |used: Use| Store::open(&file.place(), used, Clock::System, Wake::default());
+    open(Use::Serve).unwrap().close();
+    let newest = file.number("PRAGMA user_version");
+    file.sql(&format!("PRAGMA user_version = {}", newest - 1)).unwrap();
+    let refused = open(Use::Tool).unwrap_err().to_string();
+    assert!(refused.contains("start the service of this release"), "{refused}");
+    assert_eq!(file.number("PRAGMA user_version"), newest - 1);
+}

@@ -49,6 +49,11 @@ fn hosts(config: &Config) -> Vec<(String, String, u16)> {
             let host = url.domain().filter(|host| !host.is_empty() && !host.contains('%'))?.to_owned();
             Some((what, host, url.port_or_known_default().unwrap_or_default()))
         })
+        // A database may be at several, of which one answers.
+        .flat_map(|(what, hosts, port)| {
+            let each = hosts.split(',').map(|host| (what.clone(), host.to_owned(), port));
+            each.collect::<Vec<_>>()
+        })
         .collect();
     if let Some(email) = &config.notify.email {
         hosts.push(("notify.email.smtp_url".to_owned(), email.host.clone(), email.port));

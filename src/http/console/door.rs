@@ -24,6 +24,10 @@ use crate::store::rows::people::{SessionRow, SessionSource};
 
 /// Longest name, password or token that is looked at, in bytes.
 const FIELD_BYTES_MAX: usize = 1_024;
+/// Where a page waits to be told that something has changed.
+const LIVE: &str = "/console/live";
+/// A page says with this header that it reads itself anew: nobody is in front of it for all we know.
+const BY_ITSELF: &str = "x-by-itself";
 
 /// The page that lets people in.
 #[derive(Template)]
@@ -174,7 +178,8 @@ pub(super) async fn guard(
         return refusal(&state, None, "The form came from another site. Nothing was done.");
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let admitted = match admitted(&state, peer, request.headers()).await {
+    let by_itself = request.uri().path() == LIVE || request.headers().contains_key(BY_ITSELF);
+    let admitted = match admitted(&state, peer, request.headers(), !by_itself).await {
         Ok(admitted) => admitted,
         Err(error) => return trouble(&state, &error),
     };
@@ -215,10 +220,11 @@ async fn admitted(
     state: &ConsoleState,
     peer: Option<IpAddr>,
     headers: &HeaderMap,
+    used: bool,
 ) -> Result<Admitted, OpsError> {
     let cookie = web::cookie(headers, state.cookie_name());
     let session = match cookie {
-        Some(cookie) => state.ops.session(cookie).await?,
+        Some(cookie) => state.ops.session(cookie, used).await?,
         None => None,
     };
     let signed = |session: &SessionRow, cookie: &str, role: Role| Signed {

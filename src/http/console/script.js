@@ -31,7 +31,7 @@
     waiting = true;
     try {
       while (isBusy() || document.hidden) await new Promise((done) => setTimeout(done, 1000));
-      const answer = await fetch(location.href.replace(/([?&])said=[^&#]*/, "$1"), { headers: { accept: "text/html" } });
+      const answer = await fetch(location.href.replace(/([?&])said=[^&#]*/, "$1"), { headers: { accept: "text/html", "x-by-itself": "1" } });
       if (!answer.ok || answer.redirected) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("content");

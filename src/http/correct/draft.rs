@@ -8,11 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::fields::{is_masked, may_be_emptied, plain};
+use super::fields::{is_masked, label, may_be_emptied, plain};
 use super::form::{File, Form};
-use crate::domain::documents::DOCUMENTS_MAX;
+use crate::domain::documents::{DOCUMENTS_MAX, FILES_BYTES_MAX};
 use crate::domain::fields::{Field, Kind};
 use crate::domain::rfi::{RfiItem, Wanted};
+use crate::domain::texts::Language;
 
 /// How the entries of a correction are called in the form.
 pub(super) const FIELD: &str = "f-";
@@ -20,6 +21,8 @@ pub(super) const FIELD: &str = "f-";
 pub(super) const DOCUMENT: &str = "doc-";
 /// The document of an answer, in Nium's words.
 const ITEM: &str = "identificationDoc";
+/// Bytes of all files that a draft keeps, as base64: no more than may be sent at once. A draft is read whole for every page.
+const KEPT_BYTES_MAX: usize = FILES_BYTES_MAX.div_ceil(3) * 4;
 /// What a document is sent as where Nium's item does not say.
 const ANY_DOCUMENT: &str = "Government Id";
 
@@ -37,6 +40,8 @@ pub(super) struct Draft {
     pub(super) bad_file: bool,
     /// The visitor wanted to go on: what is wrong is shown.
     pub(super) tried: bool,
+    /// Nium refused the answers: they are to be looked at again.
+    pub(super) refused: bool,
 }
 
 /// What was written for one item of a request for information.
@@ -60,7 +65,7 @@ impl Draft {
     /// Takes up what a form of the correction says.
     pub(super) fn take(&mut self, form: &mut Form) {
         let names: Vec<String> = form.names(FIELD).map(str::to_owned).collect();
-        for name in names.iter().filter(|name| Field::named(name).is_some()) {
+        for name in names.iter().filter(|name| is_asked(name)) {
             let entry = format!("{FIELD}{name}");
             let text = form.all(&entry).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(",");
             self.fields.insert(name.clone(), text);
@@ -73,17 +78,20 @@ impl Draft {
         });
         let (document, bad_file) = document_of(form, DOCUMENT);
         self.bad_file = bad_file;
-        if let Some(document) = document
-            && self.documents.len() < DOCUMENTS_MAX
-        {
-            self.documents.push(document);
+        if let Some(document) = document {
+            let bytes: usize = self.documents.iter().chain([&document]).map(weight).sum();
+            if self.documents.len() < DOCUMENTS_MAX && bytes <= KEPT_BYTES_MAX {
+                self.documents.push(document);
+            } else {
+                self.bad_file = true;
+            }
         }
     }
 
     /// The correction: what differs from what is on file, and the new documents.
     pub(super) fn correction(&self, on_file: &Map<String, Value>) -> Value {
         let mut fields = Map::new();
-        for (name, typed) in &self.fields {
+        for (name, typed) in self.fields.iter().filter(|(name, _)| is_asked(name)) {
             let Some(field) = Field::named(name) else { continue };
             let there = on_file.get(name).and_then(plain);
             if typed.is_empty() {
@@ -117,9 +125,23 @@ impl Draft {
             }
             let (document, bad_file) = document_of(form, &prefix);
             answer.bad_file = bad_file;
-            answer.document = document.or_else(|| answer.document.take());
+            if let Some(document) = document {
+                let before = answer.document.replace(document);
+                if self
+                    .answers
+                    .values()
+                    .filter_map(|answer| answer.document.as_ref())
+                    .map(weight)
+                    .sum::<usize>()
+                    > KEPT_BYTES_MAX
+                    && let Some(answer) = self.answers.get_mut(&item.id)
+                {
+                    (answer.document, answer.bad_file) = (before, true);
+                }
+            }
         }
         self.answers.retain(|id, _| items.iter().any(|item| item.id == *id));
+        self.refused = false;
     }
 
     /// The answers, as `ops` takes them.
@@ -138,6 +160,17 @@ impl Draft {
         });
         json!({ "answers": answers.collect::<Vec<_>>() })
     }
+}
+
+/// Whether the page asks for this field at all. Whoever writes a form by hand may not change more than whoever reads it.
+fn is_asked(name: &str) -> bool {
+    label(Language::En.texts(), name).is_some()
+}
+
+/// How much room the files of a document take as they are kept.
+fn weight(document: &Value) -> usize {
+    let files = document.get("identificationDocument").and_then(Value::as_array);
+    files.into_iter().flatten().filter_map(|file| file.get("document")?.as_str()).map(str::len).sum()
 }
 
 /// Whether what is wanted is a part of a document.

@@ -493,7 +493,7 @@ fn asked(state: &CorrectState, visitor: &Visitor, view: PageView) -> Response {
         shell: state.shell(visitor.language, true),
         form: form_token(&visitor.cookie),
         deadline: day(*deadline),
-        problem: !found.is_empty(),
+        problem: draft.refused || !found.is_empty(),
         items: view::items(items, &draft, &found, &state.brand.documents, texts),
         countries: view::countries(""),
     };
@@ -545,8 +545,15 @@ async fn take_answers(state: &CorrectState, visitor: &Visitor, form: &mut Form) 
     draft.tried = true;
     let kept = serde_json::to_value(&draft)?;
     state.ops.keep_draft(&visitor.row, &kept).await?;
-    if wrong_answers(items, &draft).is_empty() {
-        state.ops.hand_in_answers(&visitor.row, &draft.answers(items)).await?;
+    if !wrong_answers(items, &draft).is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match state.ops.hand_in_answers(&visitor.row, &draft.answers(items)).await {
+        // Nium did, and gives no reason that is meant for the customer.
+        Err(OpsError::ActRefused(effect)) if effect.pointer("/said/rule").is_none() => {
+            draft.refused = true;
+            state.ops.keep_draft(&visitor.row, &serde_json::to_value(&draft)?).await.map(drop)
+        }
+        done => done.map(drop),
+    }
 }

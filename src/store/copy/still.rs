@@ -60,8 +60,8 @@ impl Store {
         if matches!(self.backend, Backend::Postgres(_)) {
             let busy = "SELECT 1 FROM duty
                      WHERE name <> 'copy' AND until > ?1 UNION ALL SELECT 1 FROM head WHERE lease_until > ?1 LIMIT 1";
-            let at = now.as_millisecond();
-            if self.read(move |tx| tx.exists(busy, params![at])).await? {
+            // By the database's clock, as they took their leases.
+            if self.read(move |tx| tx.exists(busy, params![tx.now(now)?.as_millisecond()])).await? {
                 return Err(CopyError::InUse("the source"));
             }
         }

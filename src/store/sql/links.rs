@@ -197,7 +197,7 @@ pub(in crate::store) fn is_quiet(tx: &Tx<'_>, customer: CustomerHashId) -> Resul
 }
 
 /// Law: visits that are over, drafts that nobody sent before `drafts_before`, and links that ended before `links_before`
-/// go, at most `most` of each. Gives the most that went of one kind.
+/// go, at most `most` of each; of a customer under a legal hold only visits. Gives the most that went of one kind.
 pub(in crate::store) fn drop_ended(
     tx: &Tx<'_>,
     (links_before, drafts_before): (Timestamp, Timestamp),
@@ -210,11 +210,13 @@ pub(in crate::store) fn drop_ended(
         params![ms(now), limit],
     )?;
     let drafts = tx.execute(
-        "DELETE FROM draft WHERE link IN (SELECT link FROM draft WHERE stored_at < ?1 LIMIT ?2)",
+        "DELETE FROM draft WHERE link IN (SELECT link FROM draft WHERE stored_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = draft.customer) LIMIT ?2)",
         params![ms(drafts_before), limit],
     )?;
     let links = tx.execute(
-        "DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < ?1 LIMIT ?2)",
+        "DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = link.customer) LIMIT ?2)",
         params![ms(links_before), limit],
     )?;
     Ok(visits.max(drafts).max(links))

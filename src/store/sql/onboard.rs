@@ -84,6 +84,18 @@ fn hand_over(
     let (from, to) = (applicant.as_bytes(), became.customer.as_bytes());
     tx.execute("UPDATE effect SET customer = ?2 WHERE key = ?1", params![key.as_str(), to])?;
     tx.execute("UPDATE history SET customer = ?2 WHERE customer = ?1", params![from, to])?;
+    tx.execute(
+        "UPDATE legal_hold SET customer = ?2 WHERE customer = ?1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold AS other WHERE other.customer = ?2)",
+        params![from, to],
+    )?;
+    for note in &became.notes {
+        let id = note.id.to_string();
+        tx.execute(
+            "UPDATE note SET customer = ?2, sealed = ?3 WHERE id = ?1 AND customer = ?4",
+            params![id, to, note.sealed, from],
+        )?;
+    }
     // The record only grows: what was done about the applicant is found through this.
     let detail = serde_json::json!({ "applicant": applicant });
     audit::note(tx, SERVICE, Some(became.customer), BECAME, &detail, now)?;

@@ -6,6 +6,7 @@ use rusqlite::params;
 use super::ask::open_write;
 use super::column::ms;
 use super::holds::hold;
+use super::work::case;
 use crate::domain::id::CustomerHashId;
 use crate::store::error::StoreError;
 use crate::store::rows::privacy::{ClosedPlace, KeptFiles};
@@ -17,7 +18,8 @@ pub(in crate::store) const CLOSED: [&str; 3] = ["approved", "finally_rejected", 
 const NEEDED: [&str; 9] =
     ["application", "correction", "note", "draft", "visit", "link", "rfi", "redirect", "idempotency"];
 
-/// Law: among the `most` callbacks after `after`, those that were last delivered before `before` go. Gives where to go on;
+/// Law: among the `most` callbacks after `after`, those that were last delivered before `before` go, and none of a customer
+/// under a legal hold. Gives where to go on;
 /// `None` once callbacks are met that came first after that moment, since ids grow with time.
 pub(in crate::store) fn drop_callbacks(
     tx: &Tx<'_>,
@@ -33,7 +35,8 @@ pub(in crate::store) fn drop_callbacks(
     };
     let (end, first_at): (i64, i64) = (last.get(0)?, last.get(1)?);
     tx.execute(
-        "DELETE FROM callback WHERE id > ?1 AND id <= ?2 AND last_at < ?3",
+        "DELETE FROM callback WHERE id > ?1 AND id <= ?2 AND last_at < ?3
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = callback.customer)",
         params![after, end, ms(before)],
     )?;
     if let Some(drop_log) = tx.dialect().drop_log {
@@ -91,7 +94,7 @@ pub(in crate::store) fn drop_files(
 }
 
 /// Law: of the `most` cases that came to this end before a moment and stand after `after`, what they need no more goes;
-/// nothing of anybody under a legal hold, or about whom a write is under way. Gives where to go on; `None` at the end.
+/// nothing of anybody under a legal hold, about whom a write is under way, or whom Nium asks for something. Gives where to go on; `None` at the end.
 pub(in crate::store) fn clear_closed(
     tx: &Tx<'_>,
     state: &str,
@@ -115,11 +118,24 @@ pub(in crate::store) fn clear_closed(
         tx.lock(Lock::Customer(customer))?;
         let stays = "SELECT 1 FROM cases WHERE customer = ?1 AND state = ?2 AND since < ?3";
         let is_closed = tx.exists(stays, params![customer.as_bytes(), state, ms(before)])?;
-        if is_closed && hold(tx, customer)?.is_none() && !open_write(tx, customer)? {
+        if is_closed
+            && hold(tx, customer)?.is_none()
+            && !open_write(tx, customer)?
+            && !is_asked(tx, customer)?
+        {
             clear(tx, customer, before)?;
         }
     }
     Ok(last)
+}
+
+/// An approved customer may be asked for more. A case that cannot be read may be such a one.
+fn is_asked(tx: &Tx<'_>, customer: CustomerHashId) -> Result<bool, StoreError> {
+    match case(tx, customer) {
+        Ok(found) => Ok(found.is_some_and(|(case, _)| case.beside.rfi.is_some())),
+        Err(StoreError::Corrupt { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn clear(tx: &Tx<'_>, customer: CustomerHashId, before: Timestamp) -> Result<(), StoreError> {

@@ -27,10 +27,10 @@ const TELL: &str =
 const DUE: &str = "WHERE lane = ?1 AND destination = ?2 AND destination IS NOT NULL AND status = 'pending' AND behind = 0 AND due_at <= ?3
      ORDER BY due_at LIMIT ?4";
 
-// The oldest of all, whenever it would be due.
+// The one that was not tried for longest, whenever it would be due: one that is always refused keeps nobody else from being tried.
 const OLDEST: &str = "WHERE lane = ?1 AND destination = ?2 AND destination IS NOT NULL AND status = 'pending'
          AND (lease_until IS NULL OR lease_until <= ?3) AND behind = 0
-     ORDER BY seq LIMIT ?4";
+     ORDER BY due_at LIMIT ?4";
 
 /// Law: a notification is claimed by one, and never before the older ones of its customer to the same destination have
 /// ended.

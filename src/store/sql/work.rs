@@ -145,7 +145,8 @@ fn head_of(row: &Row) -> Result<HeadRow, StoreError> {
 }
 
 fn hold(tx: &Tx<'_>, head: &HeadRow, term: Term, holder: &str) -> Result<Claimed, StoreError> {
-    let epoch = head.epoch + 1;
+    // Never one that was given out before, also where the row was gone in between.
+    let epoch = (head.epoch + 1).max(ms(term.until));
     tx.execute(HOLD, params![head.customer.as_bytes(), epoch, ms(term.until), holder])?;
     let (case, next) = case(tx, head.customer)?.map_or((None, None), |(case, next)| (Some(case), next));
     Ok(Claimed {
@@ -349,6 +350,7 @@ fn put_case(tx: &Tx<'_>, case: &Case, next: Option<Next>) -> Result<(), StoreErr
     Err(StoreError::Corrupt { table: "cases", row: case.id.to_string(), why })
 }
 
+/// Keeps the newest application of a customer. Of one whom Nium has accepted already the documents are of no more use.
 pub(in crate::store) fn put_application(
     tx: &Tx<'_>,
     customer: CustomerHashId,
@@ -356,9 +358,10 @@ pub(in crate::store) fn put_application(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO application (customer, sealed, stored_at) VALUES (?1, ?2, ?3)
+        "INSERT INTO application (customer, sealed, stored_at, accepted_at) VALUES (?1, ?2, ?3,
+                 (SELECT CAST(?3 AS BIGINT) FROM cases WHERE customer = ?1 AND state IN ('approved', 'reinstated')))
              ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at,
-                 documents = 1, accepted_at = NULL",
+                 documents = 1, accepted_at = excluded.accepted_at",
         params![customer.as_bytes(), sealed, ms(now)],
     )?;
     Ok(())
@@ -424,16 +427,20 @@ pub(in crate::store) fn change_effect(
 pub(in crate::store) fn forget(tx: &Tx<'_>, lease: &Lease, now: Timestamp) -> Result<Finished, StoreError> {
     tx.lock(Lock::Customer(lease.customer))?;
     let (customer, epoch) = (lease.customer.as_bytes(), lease.epoch);
-    // A nudge that came during the look is owed one of its own.
-    let again = tx.execute(
-        "UPDATE head SET handled = ?3, lease_until = NULL, due_at = ?4
-             WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL AND wanted > ?3",
-        params![customer, epoch, lease.wanted, ms(now)],
-    )?;
+    // A nudge that came during the look is owed one of its own, also one whose fold has not ended yet: the row is only taken away
+    // as it was when it was claimed.
     let gone = tx.execute(
-        "DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
-        params![customer, epoch],
+        "DELETE FROM head WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL AND wanted <= ?3",
+        params![customer, epoch, lease.wanted],
     )?;
+    let again = match gone {
+        0 => tx.execute(
+            "UPDATE head SET handled = ?3, lease_until = NULL, due_at = ?4
+                 WHERE customer = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+            params![customer, epoch, lease.wanted, ms(now)],
+        )?,
+        _ => 0,
+    };
     Ok(if again + gone > 0 { Finished::Done } else { Finished::LeaseLost })
 }
 

@@ -18,16 +18,16 @@ pub struct Holds {
     pub callbacks: i64,
 }
 
+/// What a database consists of, by the ends of the names; the database itself last.
+const FILES: [&str; 3] = ["-wal", "-shm", ""];
+
 /// Writes a copy of the database at `from` to the new file `to`. Writers go on meanwhile: the copy is of the moment at
 /// which it begins. It is checked before it gets its name, and on disk when this returns.
 pub fn backup(from: &Path, to: &Path) -> Result<Holds, StoreError> {
     if to.exists() {
         return Err(StoreError::Unavailable(format!("{} is there already; name a new file", to.display())));
     }
-    let part = beside(to, ".part");
-    if part.exists() {
-        std::fs::remove_file(&part).map_err(|error| cannot(&part, &error))?;
-    }
+    let part = fresh_part(to)?;
     // One read transaction; a copy in steps would begin anew with every write of the service.
     read_only(from)?.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
     let holds = check(&part)?;
@@ -54,12 +54,15 @@ pub fn restore(
             to.display()
         )));
     }
-    let part = beside(to, ".part");
-    std::fs::copy(from, &part).map_err(|error| cannot(&part, &error))?;
-    let aside = to.exists().then(|| beside(to, &format!(".{stamp}")));
+    let part = fresh_part(to)?;
+    // With what stands in its write-ahead log, if it has one.
+    read_only(from)?.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    // Also where the file itself is gone already: a log that it left behind would be played into the new one.
+    let is_there = FILES.iter().any(|ending| beside(to, ending).exists());
+    let aside = is_there.then(|| beside(to, &format!(".{stamp}")));
     if let Some(aside) = &aside {
         // Its write-ahead log goes with it: it belongs to no other database.
-        for ending in ["-wal", "-shm", ""] {
+        for ending in FILES {
             let (old, new) = (beside(to, ending), beside(aside, ending));
             if old.exists() {
                 std::fs::rename(&old, &new).map_err(|error| cannot(&old, &error))?;
@@ -68,6 +71,15 @@ pub fn restore(
     }
     settle(&part, to)?;
     Ok((holds, aside))
+}
+
+/// A name for what is being written; whatever an earlier attempt left there goes.
+fn fresh_part(to: &Path) -> Result<PathBuf, StoreError> {
+    let part = beside(to, ".part");
+    if part.exists() {
+        std::fs::remove_file(&part).map_err(|error| cannot(&part, &error))?;
+    }
+    Ok(part)
 }
 
 /// Flushes a finished file and gives it its name.

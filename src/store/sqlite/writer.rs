@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::COMPLAIN_EVERY;
 use super::fold::{Entry, Fold};
 use crate::store::error::StoreError;
 use crate::store::wake::Wake;
@@ -25,6 +26,8 @@ const GROUP_MAX: usize = 512;
 /// While acknowledgements keep coming, the fold rests this many times as long as its last bite took: it has a tenth of
 /// the thread, and what a flood leaves behind is folded when it ends.
 const FOLD_REST: u32 = 9;
+/// How long the fold rests after it failed.
+const FOLD_AGAIN: Duration = Duration::from_millis(500);
 /// How often the thread looks whether the fold may go on while nothing is written.
 const GLANCE: Duration = Duration::from_millis(1);
 /// A pause this long in the stream of writes lets the fold have the whole thread. Shorter ones are only clients that
@@ -95,7 +98,16 @@ impl Writer {
         let (requests, inbox) = sync_channel(QUEUE_MAX);
         let now = Instant::now();
         let fold = Fold::resume(&connection)?;
-        let mut desk = Desk { connection, fold, wake, unfolded: true, fold_not_before: now, last_write: now };
+        let mut desk = Desk {
+            connection,
+            fold,
+            wake,
+            unfolded: true,
+            fold_not_before: now,
+            last_write: now,
+            failed: None,
+            told: None,
+        };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.serve(&inbox))
@@ -149,13 +161,21 @@ struct Desk {
     /// Until when the fold rests, unless it is quiet.
     fold_not_before: Instant,
     last_write: Instant,
+    /// When the fold failed, if it has not gone well since.
+    failed: Option<Instant>,
+    /// When that was said the last time.
+    told: Option<Instant>,
 }
 
 impl Desk {
     fn serve(&mut self, inbox: &Receiver<Request>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         loop {
-            let wait = if self.unfolded { GLANCE } else { IDLE };
+            let wait = match (self.unfolded, self.rests()) {
+                (true, false) => GLANCE,
+                (true, true) => FOLD_AGAIN,
+                (false, _) => IDLE,
+            };
             match inbox.recv_timeout(wait) {
                 Ok(request) => group.push(request),
                 Err(RecvTimeoutError::Timeout) => self.fold_if_it_may(),
@@ -221,8 +241,13 @@ impl Desk {
         Ok(receipts)
     }
 
+    /// Whether the fold failed a moment ago: a full disk is not empty again within a millisecond.
+    fn rests(&self) -> bool {
+        self.failed.is_some_and(|at| at.elapsed() < FOLD_AGAIN)
+    }
+
     fn fold_if_it_may(&mut self) {
-        if !self.unfolded {
+        if !self.unfolded || self.rests() {
             return;
         }
         if self.last_write.elapsed() >= QUIET {
@@ -237,13 +262,18 @@ impl Desk {
         match self.fold.bite(&mut self.connection, rows_max) {
             Ok(folded) => {
                 self.unfolded = folded.rows == rows_max;
+                self.failed = None;
                 if folded.made_due {
                     self.wake.wake();
                 }
             }
             Err(error) => {
-                // Nothing is lost: the cursor did not move, and the next write brings us back here.
-                tracing::warn!(%error, "the fold failed; it is tried again");
+                // Nothing is lost: the cursor did not move.
+                self.failed = Some(Instant::now());
+                if self.told.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                    self.told = self.failed;
+                    tracing::warn!(%error, "the fold failed; it is tried again");
+                }
             }
         }
         self.fold_not_before = Instant::now() + begun.elapsed() * FOLD_REST;

@@ -62,6 +62,9 @@ DELETE FROM callback_log WHERE id IN (
 ;
 DELETE FROM data_key WHERE customer = $1
 ;
+DELETE FROM draft WHERE link IN (SELECT link FROM draft WHERE stored_at < $1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = draft.customer) LIMIT $2)
+;
 DELETE FROM draft WHERE link IN (SELECT link FROM draft WHERE stored_at < $1 LIMIT $2)
 ;
 DELETE FROM endpoint WHERE seen_at <= $1
@@ -74,6 +77,9 @@ DELETE FROM hourly WHERE (hour, what) IN (
              SELECT hour, what FROM hourly WHERE hour < $1 ORDER BY hour LIMIT $2)
 ;
 DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE stored_at < $1 LIMIT $2)
+;
+DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold WHERE legal_hold.customer = link.customer) LIMIT $2)
 ;
 DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1 LIMIT $2)
 ;
@@ -98,6 +104,11 @@ INSERT INTO application (customer, sealed, stored_at) VALUES ($1, $2, $3)
 INSERT INTO application (customer, sealed, stored_at) VALUES ($1, $2, $3)
              ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at,
                  documents = 1, accepted_at = NULL
+;
+INSERT INTO application (customer, sealed, stored_at, accepted_at) VALUES ($1, $2, $3,
+                 (SELECT CAST($3 AS BIGINT) FROM cases WHERE customer = $1 AND state IN ('approved', 'reinstated')))
+             ON CONFLICT (customer) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at,
+                 documents = 1, accepted_at = excluded.accepted_at
 ;
 INSERT INTO attempt (effect, number, at, outcome)
                  SELECT seq, attempts, $2, $3 FROM effect WHERE key = $1 ON CONFLICT DO NOTHING
@@ -546,6 +557,9 @@ UPDATE head SET wanted = wanted + 1
                  WHERE customer = $1 AND epoch = $2 AND lease_until IS NOT NULL
 ;
 UPDATE history SET customer = $2 WHERE customer = $1
+;
+UPDATE legal_hold SET customer = $2 WHERE customer = $1
+             AND NOT EXISTS (SELECT 1 FROM legal_hold AS other WHERE other.customer = $2)
 ;
 UPDATE sweep SET found = found + $2 WHERE id = $1
 ;
