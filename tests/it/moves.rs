@@ -278,17 +278,19 @@ async fn what_comes_back_is_what_was_looked_at_with_its_log_and_nobody_elses() {
     reader.execute_batch("BEGIN; SELECT count(*) FROM callback").unwrap();
     ground.journey(2).await;
     service.kill().await.unwrap();
-    drop(reader);
     let newest = "SELECT count(*) FROM cases";
     let (grown, before) =
         (ground.database.number(newest), Database::Sqlite(backup.clone().into()).number(newest));
     assert!(grown > before);
     // The file is moved away by hand, and its log is left lying there.
-    let file = ground.database.file();
-    let moved = folder.path().join("moved.db");
-    std::fs::rename(&file, &moved).unwrap();
-    let log = file.with_file_name("reinstate.db-wal");
-    std::fs::copy(&log, folder.path().join("moved.db-wal")).unwrap();
+    let (file, moved) = (ground.database.file(), folder.path().join("moved.db"));
+    let (log, moved_log) = (file.with_file_name("reinstate.db-wal"), folder.path().join("moved.db-wal"));
+    std::fs::copy(&file, &moved).unwrap();
+    std::fs::copy(&log, &moved_log).unwrap();
+    // The last one to leave takes the log away.
+    drop(reader);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::copy(&moved_log, &log).unwrap();
     let restored = store(&["restore", "--from", &backup], &env).await;
     assert!(restored.status.success(), "{}", told(&restored));
     assert_eq!(ground.database.text("PRAGMA integrity_check").trim(), "ok");

@@ -284,10 +284,10 @@ async fn what_needs_a_restart_is_named_until_there_is_one_and_the_rest_takes_eff
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_lock_is_not_taken_off_before_the_other_is_on() {
-    let list = "[callback]\nallow_from = [\"198.51.100.7\"]\n[public]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let list = "[callback]\nallow_from = [\"198.51.100.7\"]\ntrusted_proxies = [\"127.0.0.1\"]\n";
     let service = Service::start(list, &[]).await;
     assert_eq!(service.knock("any").await, 403);
-    let path = "[callback]\nsecret_path = \"s3cret-path\"\n[public]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let path = "[callback]\nsecret_path = \"s3cret-path\"\ntrusted_proxies = [\"127.0.0.1\"]\n";
     service.write("config/reinstate.toml", path);
     service.reload("restart_needed").await;
     assert_eq!(service.knock("any").await, 403, "until the secret path is served nobody else is let in");

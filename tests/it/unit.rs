@@ -1,8 +1,11 @@
 //! The unit of systemd: systemd itself finds it good, scores how little it may do, and the binary understands what it is told.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use reinstate::config::{Config, Sources};
 
 /// The highest score that is good enough; 10 is a service that may do everything. Sockets of the internet and of this machine
 /// are 0.9 of it.
@@ -75,8 +78,17 @@ fn the_binary_understands_what_the_unit_tells_it() {
     }
     let said = command.arg("--config").arg(&elsewhere).arg("check-config").output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    let shown = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
-    assert!(shown.contains("sqlite:/elsewhere/reinstate.db"), "{shown}");
+    let mut env: BTreeMap<String, String> = BTreeMap::new();
+    env.insert("REINSTATE__NIUM__CLIENT_HASH_ID".to_owned(), crate::house::CLIENT.to_owned());
+    env.extend(
+        variables
+            .iter()
+            .filter_map(|variable| variable.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let config = Config::load(&Sources { file: Some(elsewhere.clone()), env }).unwrap();
+    let url = format!("{:?}", config.store.url);
+    assert!(url.contains("/elsewhere/reinstate.db"), "{url}");
     // Of a command before it the status that is not to be tried again would be.
     assert!(of("ExecStart")[0].ends_with(" serve") && of("ExecStartPre").is_empty());
     // What was written down when the service stops must fit into the time that systemd gives.
