@@ -480,3 +480,18 @@ async fn a_refusal_to_listen_after_a_lost_attempt_keeps_what_the_lost_one_is_kno
     assert_eq!(house.submissions(&id), (1, 1), "one request id for all attempts");
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_write_alone_is_waited_out() {
+    let house = House::start().await;
+    let id = house.rejected("Ana").await;
+    house
+        .fault(json!({ "endpoint": "add_customer", "customerHashId": id, "kind": "status", "code": 503, "applied": false, "times": 3 }))
+        .await;
+    assert_eq!(house.correct(&id, json!({ "firstName": "Ana Maria" })).await.0, 202);
+    let begun = house.now();
+    house.until(&id, "reinstated").await;
+    assert!(house.now().duration_since(begun).as_secs() > 60, "Nium was given time");
+    assert_eq!(house.submissions(&id), (1, 1));
+    house.close().await;
+}
