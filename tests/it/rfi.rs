@@ -340,3 +340,27 @@ async fn a_request_that_a_look_before_sending_meets_does_not_stop_all_calls() {
         .await;
     house.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_checked_waits_and_does_not_spin() {
+    let house = House::start().await;
+    let id = house.onboard("Ana").await;
+    house.until(&id, "watching").await;
+    ask_for(&house, &id, &["firstName"]).await;
+    let shown = asked(&house, &id, 1).await;
+    house.fault(json!({ "endpoint": "rfi", "kind": "html200", "times": 100_000 })).await;
+    let looks = || house.sim.journal().iter().filter(|entry| entry.endpoint == "details").count();
+    let before = looks();
+    // The clocks stand still, so that nothing is due again while it is waited for.
+    let (status, waits) = answer(&house, &id, whole(&shown)).await;
+    assert_eq!(status, 202, "{waits}");
+    assert!(looks() - before <= 5, "Nium was asked {} times", looks() - before);
+    house.nium(Method::DELETE, "/__sim/faults", json!({})).await;
+    house
+        .eventually("it is given", async || {
+            house.advance(Duration::from_millis(200));
+            answered(&house, &id) == (1, 1)
+        })
+        .await;
+    house.close().await;
+}

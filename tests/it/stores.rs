@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use reinstate::clock::{Clock, ManualClock};
 use reinstate::domain::id::{CustomerHashId, RequestId};
 use reinstate::domain::nudge::{Nudge, Source};
-use reinstate::store::rows::{Finished, Seats};
+use reinstate::store::rows::{Finished, Lease, Seats};
 use reinstate::store::wake::Wake;
 use reinstate::store::{Place, PostgresOptions, PostgresTls, Store, Turns, Use};
 
@@ -464,24 +464,49 @@ async fn nobody_begins_to_serve_from_a_database_that_is_being_copied() {
     drop(store);
 }
 
+/// Claims the one customer there is, as soon as the callback is folded.
+async fn the_one_who_is_due(store: &Store) -> Lease {
+    let begun = Instant::now();
+    loop {
+        let seats = Seats { all: 1, swept: 1, turn: 1 };
+        if let Some(claimed) = store.claim(Duration::from_mins(5), seats).await.unwrap().pop() {
+            return claimed.lease;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody is due");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_slept_over_the_end_of_a_row_changes_nothing_in_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Database::Sqlite(folder.path().join("reinstate.db"));
+    let clock = a_clock();
+    let store =
+        Store::open(&file.place(), Use::Serve, Clock::Manual(clock.clone()), Wake::default()).unwrap();
+    store.record(nudge(1, "r-1"), clock.now()).await.unwrap();
+    let slept = the_one_who_is_due(&store).await;
+    clock.set(clock.now() + Duration::from_mins(6));
+    let second = the_one_who_is_due(&store).await;
+    assert_eq!(store.forget(&second).await.unwrap(), Finished::Done);
+    // Another callback makes another row.
+    clock.set(clock.now() + Duration::from_secs(1));
+    store.record(nudge(1, "r-2"), clock.now()).await.unwrap();
+    let third = the_one_who_is_due(&store).await;
+    assert_eq!(store.forget(&slept).await.unwrap(), Finished::LeaseLost);
+    assert_eq!(store.forget(&third).await.unwrap(), Finished::Done);
+    store.close();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nudge_that_is_being_folded_outlives_a_look_that_found_nobody() {
     let database = shared();
     let store = a_store(&database).await;
     store.record(nudge(1, "r-1"), Clock::System.now()).await.unwrap();
-    let seats = || Seats { all: 1, swept: 1, turn: 1 };
-    let begun = Instant::now();
-    let claimed = loop {
-        let mut claimed = store.claim(Duration::from_mins(5), seats()).await.unwrap();
-        if let Some(claimed) = claimed.pop() {
-            break claimed;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "nobody is due");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let claimed = the_one_who_is_due(&store).await;
     let folding = "BEGIN; UPDATE head SET wanted = wanted + 1; SELECT pg_sleep(2); COMMIT";
     let folded = meanwhile(&database, folding).await;
-    assert_eq!(store.forget(&claimed.lease).await.unwrap(), Finished::Done);
+    assert_eq!(store.forget(&claimed).await.unwrap(), Finished::Done);
     folded.await.unwrap();
     assert_eq!(database.number("SELECT wanted - handled FROM head WHERE lease_until IS NULL"), 1);
 }

@@ -183,7 +183,7 @@ impl Walk {
             if open == 0 && !under_way && !sweeps["items"][0]["endedAt"].is_null() {
                 return;
             }
-            self.house.advance(Duration::from_millis(700));
+            self.house.advance(Duration::from_secs(3));
             tokio::task::yield_now().await;
         }
         let (_, jobs) = self.house.get("/v1/jobs").await;
