@@ -391,7 +391,7 @@ fn answered(case: &Case, answer: &Answer, now: Timestamp, policy: &Policy) -> Tu
                 }
                 Answer::Unclear => {
                     let (before, request_id, sends) = (before.clone(), *request_id, *sends);
-                    let settled_at = now + policy.settle.max(rest_after(sends));
+                    let settled_at = now + rest_after(sends, policy.settle);
                     let stage = Stage::Unclear { before, request_id, settled_at, sends };
                     Turn::to(
                         at_stage(stage),

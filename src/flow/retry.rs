@@ -16,16 +16,17 @@ pub fn backoff(failures: u32, most: Duration, roll: f64) -> Duration {
     whole.mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0))
 }
 
-/// How long Nium is left alone after a write of which nobody knows, beyond the time in which it shows what it took: an outage of
-/// one endpoint is not the customer's, and is not over after five seconds. `sends` counts from 1.
+/// How long Nium is left alone after a write of which nobody knows: at least `settle`, in which it shows what it took, and longer
+/// after each further one. An outage of one endpoint is not the customer's, and is not over after five seconds. `sends` counts
+/// from 1.
 #[must_use]
-pub fn rest_after(sends: u32) -> SignedDuration {
-    match sends {
+pub fn rest_after(sends: u32, settle: SignedDuration) -> SignedDuration {
+    settle.max(match sends {
         0 | 1 => SignedDuration::ZERO,
         2 => SignedDuration::from_secs(10),
         3 => SignedDuration::from_mins(1),
         _ => SignedDuration::from_mins(10),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -239,8 +239,8 @@ impl Worker {
 
     /// When Nium is expected to show what this attempt has done; later after each one.
     pub(super) fn settled_at(&self, sends: u32) -> Timestamp {
-        let settle = self.options.policy.settle.max(rest_after(sends));
-        self.clock.now().saturating_add(settle).unwrap_or(Timestamp::MAX)
+        let rest = rest_after(sends, self.options.policy.settle);
+        self.clock.now().saturating_add(rest).unwrap_or(Timestamp::MAX)
     }
 
     /// Nium is given time to show what a write did. The look that follows then answers every nudge until now.

@@ -64,13 +64,7 @@ impl Server {
     /// Waits until no connection is open.
     async fn is_left_by_all(&self) {
         let open = self.metrics.open("public");
-        tokio::time::timeout(PATIENCE, async {
-            while open.get() > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
-        .unwrap();
+        until(async || open.get() <= 0).await;
     }
 
     pub async fn connect(&self) -> TcpStream {
@@ -91,6 +85,17 @@ pub async fn exchange(socket: &mut TcpStream) {
         assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
     }
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// Waits for something that happens by itself.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    tokio::time::timeout(PATIENCE, async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 /// Waits until the server closes the connection, with or without a last word.
@@ -137,13 +142,7 @@ async fn who_takes_nothing_of_an_answer_is_left_and_who_reads_gets_all_of_it() {
     assert!(answer.len() > LARGE, "{}", answer.len());
     server.is_left_by_all().await;
     let refused = server.metrics.connections_refused("public", "slow_reader");
-    tokio::time::timeout(PATIENCE, async {
-        while refused.get() < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    until(async || refused.get() >= 2).await;
     assert_eq!(refused.get(), 2);
     drop(silent);
 }
@@ -219,13 +218,7 @@ async fn a_graceful_stop_closes_what_is_idle_and_ends() {
     closed(&mut idle).await;
     server.ended().await;
     // A child process that another test is just starting has our sockets too, for a moment.
-    tokio::time::timeout(PATIENCE, async {
-        while TcpStream::connect(server.address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    until(async || TcpStream::connect(server.address).await.is_err()).await;
 }
 
 #[tokio::test]

@@ -27,9 +27,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<Holds, StoreError> {
     if to.exists() {
         return Err(StoreError::Unavailable(format!("{} is there already; name a new file", to.display())));
     }
-    let part = fresh_part(to)?;
-    // One read transaction; a copy in steps would begin anew with every write of the service.
-    read_only(from)?.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    let part = copied(from, to)?;
     let holds = check(&part)?;
     settle(&part, to)?;
     Ok(holds)
@@ -54,9 +52,7 @@ pub fn restore(
             to.display()
         )));
     }
-    let part = fresh_part(to)?;
-    // With what stands in its write-ahead log, if it has one.
-    read_only(from)?.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    let part = copied(from, to)?;
     // Also where the file itself is gone already: a log that it left behind would be played into the new one.
     let is_there = FILES.iter().any(|ending| beside(to, ending).exists());
     let aside = is_there.then(|| beside(to, &format!(".{stamp}")));
@@ -73,12 +69,14 @@ pub fn restore(
     Ok((holds, aside))
 }
 
-/// A name for what is being written; whatever an earlier attempt left there goes.
-fn fresh_part(to: &Path) -> Result<PathBuf, StoreError> {
+/// Copies a database, with what stands in its write-ahead log, to a file beside `to`; whatever an earlier attempt left there goes.
+fn copied(from: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let part = beside(to, ".part");
     if part.exists() {
         std::fs::remove_file(&part).map_err(|error| cannot(&part, &error))?;
     }
+    // One read transaction; a copy in steps would begin anew with every write of the service.
+    read_only(from)?.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
     Ok(part)
 }
 
